@@ -1,0 +1,56 @@
+# `make demo` shows what stockctl does, `make test` proves it. Both set up what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+WORKERS ?= 4
+
+.PHONY: help setup demo test check docs lock bench testbed clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## the virtual environment, from the hashes in requirements-dev.txt
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@tests/testbed/python.sh
+	@echo "== setup: installing the pinned packages into .venv (a minute on a new machine)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+testbed: $(STAMP) ## a Docker engine with Compose and the images for the tests; root on Debian where it has to install
+	@tests/testbed/up.sh
+
+demo: $(STAMP) ## the main job on real parts, as a story
+	@examples/demo.sh
+
+check: $(STAMP) ## format, lint, types, layers, generated pages, unit tests; under a minute
+	@$(BIN)/ruff format --check --quiet . || { echo "run: ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
+	@base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; $(BIN)/pytest -q -n auto --basetemp="$$base" tests/unit
+
+test: $(STAMP) ## everything, on a real engine and real servers, with coverage
+	@tests/testbed/up.sh || { echo "make test needs a Docker engine with Compose: $$(docker version 2>&1 | tail -1)" >&2; exit 1; }
+	@rm -f .coverage .coverage.*
+	@base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \
+	  $(BIN)/pytest -n $(WORKERS) --dist worksteal --basetemp="$$base" --cov --cov-report=term tests
+
+bench: $(STAMP) ## figures, as ratios against a named baseline in one run
+	@for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+docs: $(STAMP) ## write the generated pages
+	@$(BIN)/python docs/generate.py
+
+lock: $(STAMP) ## pin the newest packages that pyproject.toml allows
+	@uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements-dev.txt
+
+clean: ## stop what the test bed started, remove what the build made; images and packages stay
+	@tests/testbed/down.sh || true
+	@rm -rf .venv .testbed .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""StockMind's stand-in: a small real service for stockctl to operate."""

@@ -1,0 +1,5 @@
+"""`python -m stockctl`."""
+
+from stockctl.cli.app import main
+
+main()

@@ -1,0 +1,88 @@
+"""Which backups an environment has. Only what has a sound manifest and its object is a backup."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from stockctl.backup.manifest import Backup, parse_name
+from stockctl.backup.stores.base import Store
+from stockctl.core.errors import BackupInvalid, UsageError
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """`backups` newest first; `invalid` (name, reason) for manifests that cannot be trusted."""
+
+    environment: str
+    backups: tuple[Backup, ...]
+    invalid: tuple[tuple[str, str], ...] = ()
+
+
+def list_backups(store: Store, environment: str) -> Catalogue:
+    """Reads every manifest of this environment, and looks whether its object is there."""
+    names = set(store.names())
+    backups, invalid = [], []
+    for name in sorted(names, reverse=True):
+        parsed = parse_name(name, environment)
+        if parsed is None or parsed[1] != "json":
+            continue
+        try:
+            backups.append(_read(store, name, names))
+        except BackupInvalid as error:
+            invalid.append((name, error.message))
+    return Catalogue(environment, tuple(backups), tuple(invalid))
+
+
+def orphans(store: Store, environment: str) -> tuple[str, ...]:
+    """Objects without a manifest: a backup or a prune died between the two."""
+    names = store.names()
+    parsed = {name: parse_name(name, environment) for name in names}
+    listed = {found[0] for found in parsed.values() if found and found[1] == "json"}
+    return tuple(
+        name
+        for name, found in parsed.items()
+        if found and found[1] in ("dump.zst", "dump.zst.age") and found[0] not in listed
+    )
+
+
+def choose(catalogue: Catalogue, which: str) -> Backup:
+    """The one with that id, or the newest for `latest`. Raises UsageError, or BackupInvalid for
+    one whose manifest is not sound."""
+    if which == LATEST and catalogue.backups:
+        return catalogue.backups[0]
+    for backup in catalogue.backups:
+        if backup.id == which:
+            return backup
+    for name, reason in catalogue.invalid:
+        if parse_name(name, catalogue.environment) == (which, "json"):
+            raise BackupInvalid(
+                reason, hint=f"Choose another one: stockctl backup list {catalogue.environment}"
+            )
+    if not catalogue.backups:
+        raise UsageError(
+            f"{catalogue.environment} has no backup", hint="Make one: stockctl backup create"
+        )
+    close = difflib.get_close_matches(which, [each.id for each in catalogue.backups], n=1)
+    raise UsageError(
+        f"{catalogue.environment} has no backup {which}",
+        hint=f"Did you mean {close[0]}?"
+        if close
+        else f"stockctl backup list {catalogue.environment}",
+    )
+
+
+def _read(store: Store, name: str, names: set[str]) -> Backup:
+    backup = Backup.from_json(store.get(name), name)
+    if backup.manifest != name:
+        raise BackupInvalid(f"{name} is the manifest of another backup: {backup.manifest}")
+    if backup.object not in names:
+        raise BackupInvalid(f"{name}: its object {backup.object} is not in the store")
+    size = store.size(backup.object)
+    if size != backup.size_bytes:
+        raise BackupInvalid(
+            f"{name}: {backup.object} has {size} bytes, the manifest says {backup.size_bytes}"
+        )
+    return backup

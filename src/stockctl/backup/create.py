@@ -1,0 +1,185 @@
+"""`stockctl backup create`: one stream from pg_dump into the store; the manifest is the commit."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stockctl import __version__
+from stockctl.backup import codec
+from stockctl.backup.catalog import orphans
+from stockctl.backup.clients import require_client
+from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, fingerprint, snapshot
+from stockctl.backup.keys import load_recipients
+from stockctl.backup.manifest import Backup, new_id, parse_name
+from stockctl.backup.stores.base import Store
+from stockctl.backup.swap import recover
+from stockctl.backup.verify import check
+from stockctl.core.clock import Clock
+from stockctl.core.errors import ConfigurationError, StockctlError
+from stockctl.core.progress import Progress
+from stockctl.core.units import format_size
+from stockctl.system.host import Holder, Host
+from stockctl.system.postgres import Database
+
+LOCK_FILE = "backup.lock"
+_ANY_ID = new_id(datetime(2000, 1, 1, tzinfo=UTC), "0000")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOptions:
+    """What a backup is made with. `compression` is a zstd level, `recipients` are public keys."""
+
+    environment: str
+    lock_holder: Holder
+    label: str | None = None
+    pinned: bool = False
+    compression: int = 3
+    recipients: tuple[str, ...] = ()
+    schema_head: str | None = None
+
+
+def create(
+    database: Database,
+    store: Store,
+    options: CreateOptions,
+    *,
+    host: Host,
+    directory: Path,
+    progress: Progress,
+    clock: Clock,
+) -> Backup:
+    """Makes a backup and returns it once it is verified and listed.
+
+    Whatever happens before that leaves nothing that is listed. Raises Locked, ToolFailed,
+    StoreFailed, DatabaseFailed, ConfigurationError.
+    """
+    load_recipients(options.recipients)  # before anything is begun
+    _require_name(options.environment)
+    with locked(store, options.environment, host, directory, options.lock_holder):
+        _tidy(database, store, options.environment, progress)
+        began_s = clock.monotonic()
+        with snapshot(database) as taken:
+            draft = _draft(options, database, taken, store, clock.now())
+            require_client(host, database, "pg_dump", taken.major)
+            with progress.step("snapshot") as step:
+                draft = replace(draft, fingerprint=fingerprint(taken.connection))
+                step.detail = f"{draft.tables} tables, {draft.rows} rows"
+            with _all_or_nothing(store, draft):
+                stored = _dump(database, store, draft, taken, host, progress)
+                taken.connection.close()
+                backup = replace(draft, size_bytes=stored.size_bytes, sha256=stored.sha256)
+                with progress.step("verify"):
+                    check(backup, store, None)
+                backup = replace(backup, duration_s=round(clock.monotonic() - began_s, 3))
+                store.put(backup.manifest, backup.to_json())
+    return backup
+
+
+@contextmanager
+def locked(
+    store: Store, environment: str, host: Host, directory: Path, holder: Holder
+) -> Iterator[None]:
+    """Alone with the database and with the store, which others may share. Always in this order,
+    so that two never wait for each other. Raises Locked."""
+    with host.lock(directory / LOCK_FILE, holder), store.lock(environment, holder):
+        yield
+
+
+def _tidy(database: Database, store: Store, environment: str, progress: Progress) -> None:
+    """Puts right what a `kill -9` of an earlier run may have left. We hold the lock."""
+    try:
+        recover(database, progress)
+    except StockctlError as error:  # a role that may only dump need not be able to do this
+        progress.warn(f"could not look for what an interrupted restore left: {error}")
+    for name in store.sweep(f"{environment}."):
+        progress.say(f"removed an unfinished {name}")
+    for name in orphans(store, environment):
+        store.delete(name)
+        progress.say(f"removed {name}, which no manifest names")
+
+
+def _draft(
+    options: CreateOptions, database: Database, taken: Snapshot, store: Store, now: datetime
+) -> Backup:
+    return Backup(
+        id=_unused_id(store, now),
+        environment=options.environment,
+        created_at=now.replace(microsecond=0),
+        size_bytes=0,
+        database_bytes=taken.database_bytes,
+        duration_s=0.0,
+        sha256="",
+        recipients=options.recipients,
+        compression=options.compression,
+        database=database.dsn.database,
+        server_version=taken.server_version,
+        schema_head=options.schema_head,
+        fingerprint=(),
+        label=options.label,
+        pinned=options.pinned,
+        stockctl=__version__,
+    )
+
+
+def _require_name(environment: str) -> None:
+    if parse_name(f"{environment}.{_ANY_ID}.json", environment) is None:
+        raise ConfigurationError(
+            f"{environment!r} cannot name backups",
+            hint="Letters, digits, dashes and underscores; at most 63.",
+        )
+
+
+def _unused_id(store: Store, now: datetime) -> str:
+    taken = "\n".join(store.names())
+    while (identity := new_id(now, secrets.token_hex(2))) in taken:
+        pass
+    return identity
+
+
+def _dump(
+    database: Database,
+    store: Store,
+    draft: Backup,
+    taken: Snapshot,
+    host: Host,
+    progress: Progress,
+) -> codec.Stored:
+    """pg_dump's exit code is known before the object gets its name: half a dump is never one."""
+    arguments = ("-Fc", "-Z0", f"--snapshot={taken.name}", "--no-sync")
+    wait = f"--lock-wait-timeout={LOCK_WAIT}"
+    with (
+        progress.step("dump") as step,
+        store.open_writer(draft.object) as writer,
+        database.tools.command("pg_dump", *arguments, wait, dsn=database.dsn) as command,
+        host.stream(command) as child,
+    ):
+        stored = codec.encode(
+            child.stdout,
+            writer,
+            level=draft.compression,
+            recipients=draft.recipients,
+            on_bytes=lambda done: step.transferred(done, draft.database_bytes),
+        )
+        child.check()
+        writer.commit()
+        step.detail = f"{format_size(stored.size_bytes)} in {store.describe()}"
+    return stored
+
+
+@contextmanager
+def _all_or_nothing(store: Store, draft: Backup) -> Iterator[None]:
+    """Takes the object away again when the block fails; the manifest first, should it be there."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            store.delete(draft.manifest)
+            store.delete(draft.object)
+        except StockctlError as unremoved:
+            error.add_note(str(unremoved))  # the next create sweeps it
+        raise

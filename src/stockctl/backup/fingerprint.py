@@ -1,0 +1,100 @@
+"""Rows per user table under one exported snapshot: what a restored copy must equal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stockctl.system.postgres import Database, errors
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+Fingerprint = tuple[tuple[str, int], ...]
+
+# How long a dump may queue behind somebody's DDL before it gives up.
+LOCK_WAIT = "60s"
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+# Ordinary tables and leaf partitions, whose rows pg_dump writes. Not: tables that belong to an
+# extension (their rows come with CREATE EXTENSION), temporary tables, materialized views (they
+# are computed again by the restore).
+_TABLES = """
+SELECT n.nspname, c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state of the database that others can look at while its connection lives."""
+
+    connection: Connection[Any]
+    name: str
+    server_version: str
+    major: int
+    database_bytes: int
+
+
+@contextmanager
+def snapshot(database: Database) -> Iterator[Snapshot]:
+    """Opens and exports one (pg_export_snapshot); it ends with the block."""
+    with database.connect() as connection:
+        with errors(f"take a snapshot of {database.dsn}"):
+            connection.execute(  # PostgreSQL 17 and newer; a role may have set it
+                "SELECT set_config(name, '0', false) FROM pg_settings"
+                " WHERE name = 'transaction_timeout'"
+            )
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            row = connection.execute(
+                "SELECT pg_export_snapshot(), current_setting('server_version'),"
+                " current_setting('server_version_num')::int / 10000,"
+                " pg_database_size(current_database())"
+            ).fetchone()
+        assert row is not None
+        yield Snapshot(connection, row[0], row[1], row[2], row[3])
+
+
+def fingerprint(connection: Connection[Any]) -> Fingerprint:
+    """Counts every table in the connection's transaction. Raises DatabaseFailed.
+
+    With `row_security` off, a policy that would hide rows is an error and not a smaller number.
+    """
+    from psycopg import sql
+
+    with errors("count the rows"):
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (LOCK_WAIT,))
+        connection.execute("SET row_security = off")
+        counted = []
+        for schema, table in connection.execute(_TABLES).fetchall():
+            query = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, table))
+            row = connection.execute(query).fetchone()
+            counted.append((f"{_quoted(schema)}.{_quoted(table)}", row[0] if row else 0))
+    return tuple(counted)
+
+
+def difference(expected: Fingerprint, found: Fingerprint) -> list[str]:
+    """One line for each table that is not as it should be."""
+    before, after = dict(expected), dict(found)
+    return [
+        f"{table}: {_rows(before.get(table))} expected, {_rows(after.get(table))} found"
+        for table in sorted(before.keys() | after.keys())
+        if before.get(table) != after.get(table)
+    ]
+
+
+def _quoted(name: str) -> str:
+    """Unambiguous in any version: `a.b`.c is not a.`b.c`."""
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _rows(count: int | None) -> str:
+    return "no table" if count is None else f"{count} rows"

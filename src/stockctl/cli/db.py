@@ -1,0 +1,271 @@
+"""`stockctl db`: status · migrate · rollback · new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.output import Row
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import group, verb
+from stockctl.cli.wiring import Opened, open_environment
+from stockctl.core.errors import ConfigurationError, UsageError
+from stockctl.core.units import format_instant
+
+if TYPE_CHECKING:
+    from stockctl.db.ledger import Entry, Status
+    from stockctl.db.migration import Migration
+    from stockctl.db.plan import MigratePlan, RollbackPlan
+    from stockctl.env.model import Environment
+    from stockctl.system.postgres import Database
+
+app = group("Migrations of the database, with a way back.")
+To = Annotated[str | None, typer.Option("--to", metavar="ID", help="Up to and with this one.")]
+_COLOURS = {"applied": "green", "pending": "cyan"}
+
+
+@verb(app, "status", example="stockctl db status staging", exits=(3, 6, 7, 10))
+def status(
+    session: Session,
+    name: str,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 10 where not all is applied.")
+    ] = False,
+) -> Result:
+    """Shows which migrations are applied, which wait, and what is out of joint. Creates nothing."""
+    from stockctl.db.ledger import State, read_status
+
+    opened = open_environment(session, name)
+    with opened.database() as database:
+        found = read_status(database, _migrations(opened))
+    _show_status(session, found)
+    differs = any(entry.state is not State.APPLIED for entry in found.entries)
+    return Result(_status_data(found), exit_code=10 if exit_code and differs else 0)
+
+
+@verb(app, "migrate", example="stockctl db migrate staging --plan", exits=(3, 4, 5, 6, 7))
+def migrate(
+    session: Session,
+    name: str,
+    to: To = None,
+    phase: Annotated[
+        str | None, typer.Option("--phase", help="expand or contract; default: both.")
+    ] = None,
+    plan: Plan = False,
+    given: Confirm = None,
+    yes: Yes = False,
+) -> Result:
+    """Applies what is pending, each file with its record in one transaction.
+
+    Nothing is applied while an applied file has changed or is missing.
+    """
+    from stockctl.db.runner import migrate, plan_migrate
+
+    opened = open_environment(session, name)
+    with opened.database() as database:
+        files = _migrations(opened)
+        todo = plan_migrate(_status(database, files), files, to=to, phase=_phase(phase))
+        _show_migrate_plan(session, todo)
+        if plan or not todo.migrations:
+            head = _status(database, files).head
+            planned = [migration.id for migration in todo.migrations]
+            return Result({"planned": planned, "applied": [], "head": head})
+        _confirm_migrations(session, opened.environment, todo, given=given, yes=yes)
+        settings = opened.database_settings()
+        lock = opened.host.lock(opened.lock_file, opened.journal.holder("db migrate"))
+        with lock, opened.journal.operation("db migrate"):
+            applied = migrate(
+                database,
+                todo,
+                progress=session.progress(),
+                lock_timeout_s=settings.lock_timeout,
+                statement_timeout_s=settings.statement_timeout,
+            )
+        head = _status(database, files).head
+    session.output.line(f"{len(applied)} applied, the schema is at {head}", style="green")
+    steps = [{"id": a.id, "duration_s": round(a.duration_s, 3)} for a in applied]
+    return Result({"applied": steps, "head": head})
+
+
+@verb(app, "rollback", example="stockctl db rollback staging --steps 1", exits=(3, 4, 5, 6, 7))
+def rollback(
+    session: Session,
+    name: str,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="How many; default 1.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="ID", help="Back to this one, which stays.")
+    ] = None,
+    plan: Plan = False,
+    allow_data_loss: Annotated[
+        bool, typer.Option("--allow-data-loss", help="Also drop what holds rows.")
+    ] = False,
+    skip_backup: SkipBackup = False,
+    given: Confirm = None,
+    yes: Yes = False,
+) -> Result:
+    """Takes migrations back with their down scripts, the last applied one first.
+
+    A backup is made before. Without a down script, or where rows would go, it is refused.
+    """
+    from stockctl.db.runner import plan_rollback
+    from stockctl.deploy.safety import take_back
+
+    opened = open_environment(session, name)
+    with opened.database() as database:
+        files = _migrations(opened)
+        todo = plan_rollback(_status(database, files), files, steps=steps, to=to)
+        _show_rollback_plan(session, todo)
+        if plan or not todo.reversals:
+            head = _status(database, files).head
+            planned = [reversal.id for reversal in todo.reversals]
+            return Result({"planned": planned, "reverted": [], "head": head})
+        what = f"take back {len(todo.reversals)} migrations of {name}"
+        protected = opened.environment.protected
+        confirm(session, name, what, protected=protected, given=given, yes=yes)
+        reverted = take_back(
+            opened.environment,
+            todo,
+            database,
+            opened.store(),
+            opened.journal,
+            session.progress(),
+            allow_data_loss=allow_data_loss,
+            backup_first=not skip_backup,
+        )
+        head = _status(database, files).head
+    session.output.line(
+        f"{len(reverted)} taken back, the schema is at {head or 'nothing'}", style="green"
+    )
+    done = [{"id": r.id, "duration_s": round(r.duration_s, 3)} for r in reverted]
+    return Result({"reverted": done, "head": head})
+
+
+@verb(app, "new", example="stockctl db new add_projects_archived", exits=(2, 3), environment="none")
+def new(
+    session: Session,
+    title: Annotated[str, typer.Argument(metavar="NAME", help="What it does, in a few words.")],
+    phase: Annotated[str, typer.Option("--phase", help="expand or contract.")] = "expand",
+    no_transaction: Annotated[
+        bool, typer.Option("--no-transaction", help="For CREATE INDEX CONCURRENTLY and the like.")
+    ] = False,
+    environment: Annotated[
+        str | None, typer.Option("--env", help="Whose migrations folder; default: as everywhere.")
+    ] = None,
+) -> Result:
+    """Writes the two files of a new migration: the way up and the way down."""
+    from stockctl.db.migration import Phase, new_migration
+
+    folder = _folder_for_new(session, environment)
+    chosen = _phase(phase) or Phase.EXPAND
+    up, down = new_migration(folder, title, chosen, not no_transaction)
+    label = session.project().label
+    for path in (up, down):
+        session.output.line(label(path))
+    return Result({"up": label(up), "down": label(down)})
+
+
+def _confirm_migrations(
+    session: Session, environment: Environment, todo: MigratePlan, *, given: Confirm, yes: Yes
+) -> None:
+    """Contract migrations take something away, and a protected environment asks for all."""
+    contract = [m.id for m in todo.migrations if m.phase == "contract"]
+    if not contract and not environment.protected:
+        return
+    what = f"apply {len(todo.migrations)} migrations to {environment.name}"
+    if contract:
+        what += f"; {', '.join(contract)} take away what older releases may need"
+    protected = environment.protected
+    confirm(session, environment.name, what, protected=protected, given=given, yes=yes)
+
+
+def _folder_for_new(session: Session, environment: str | None) -> Any:
+    """The migrations folder; all environments that have one normally share it."""
+    import os
+    from pathlib import Path
+
+    from stockctl.env.layers import read_layers
+
+    project = session.project()
+    names = [session.choose(environment)] if environment else project.names()
+    named = [read_layers(project, n).data.get("database", {}).get("migrations") for n in names]
+    folders = {Path(folder) for folder in named if folder}
+    if os.environ.get("STOCKCTL_ENV") and not environment and len(folders) > 1:
+        return _folder_for_new(session, os.environ["STOCKCTL_ENV"])
+    if len(folders) == 1:
+        return folders.pop()
+    if not folders:
+        raise ConfigurationError("no environment has database.migrations")
+    raise UsageError("the environments have different migrations folders", hint="Give --env NAME.")
+
+
+def _migrations(opened: Opened) -> tuple[Migration, ...]:
+    from stockctl.db.migration import read_migrations
+
+    folder = opened.database_settings().migrations
+    if folder is None:
+        raise ConfigurationError(f"{opened.environment.name} has no database.migrations")
+    return read_migrations(folder)
+
+
+def _status(database: Database, files: tuple[Migration, ...]) -> Status:
+    from stockctl.db.ledger import read_status
+
+    return read_status(database, files)
+
+
+def _phase(text: str | None) -> Any:
+    from stockctl.db.migration import Phase
+
+    if text is None:
+        return None
+    try:
+        return Phase(text)
+    except ValueError:
+        raise UsageError(f"--phase: expected expand or contract, got {text}") from None
+
+
+def _show_status(session: Session, found: Status) -> None:
+    rows = []
+    for entry in found.entries:
+        at = format_instant(entry.applied_at) if entry.applied_at else ""
+        cells = (entry.id, entry.state.value, entry.phase.value, at, entry.advice)
+        rows.append(Row(cells, _COLOURS.get(entry.state.value, "red")))
+    session.output.table(("MIGRATION", "STATE", "PHASE", "APPLIED", ""), rows, "no migrations")
+
+
+def _status_data(found: Status) -> dict[str, Any]:
+    return {"migrations": [_entry_data(entry) for entry in found.entries], "head": found.head}
+
+
+def _entry_data(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "state": entry.state.value,
+        "phase": entry.phase.value,
+        "transactional": entry.transactional,
+        "reversible": entry.reversible,
+        "applied_at": format_instant(entry.applied_at) if entry.applied_at else None,
+        "applied_by": entry.applied_by,
+        "advice": entry.advice,
+    }
+
+
+def _show_migrate_plan(session: Session, todo: MigratePlan) -> None:
+    for migration in todo.migrations:
+        how = "one transaction" if migration.transactional else "no transaction"
+        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how})")
+    for waiting in todo.waiting:
+        session.output.note(f"waits:    {waiting.id}  ({waiting.reason})")
+    if not todo.migrations:
+        session.output.note("nothing to apply")
+
+
+def _show_rollback_plan(session: Session, todo: RollbackPlan) -> None:
+    for reversal in todo.reversals:
+        session.output.note(f"to take back: {reversal.id}  ({reversal.source})")
+    if not todo.reversals:
+        session.output.note("nothing to take back")

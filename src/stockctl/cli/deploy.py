@@ -1,0 +1,296 @@
+"""`stockctl deploy`: ENV · rollback · status · history."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from copy import copy
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.output import Row
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import group, verb
+from stockctl.cli.wiring import Opened, open_environment
+from stockctl.core.errors import ConfigurationError, NoProject, UnknownEnvironment, UsageError
+from stockctl.core.units import format_age, format_duration
+
+if TYPE_CHECKING:
+    from stockctl.deploy.release import Release
+    from stockctl.deploy.rollout import DeployPlan
+    from stockctl.deploy.site import Site
+
+TEMPLATE = "ENV"
+
+
+class DeployGroup(TyperGroup):
+    """The environments are subcommands beside the verbs: `stockctl deploy staging`."""
+
+    def _environments(self, ctx: Any) -> list[str]:
+        with suppress(NoProject):
+            return [n for n in ctx.obj.project().names() if n not in self.commands]
+        return []
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*self._environments(ctx), *(n for n in self.commands if n != TEMPLATE)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.commands and cmd_name != TEMPLATE:
+            return self.commands[cmd_name]
+        if cmd_name not in self._environments(ctx):
+            return None
+        command = copy(self.commands[TEMPLATE])
+        command.name, command.short_help = cmd_name, f"Deploy to {cmd_name}."
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            from difflib import get_close_matches
+
+            ctx.obj.project()  # no project at all is the better answer
+            names = self.list_commands(ctx)
+            near = get_close_matches(name, names, n=1)
+            guess = f"Did you mean {near[0]}? " if near else ""
+            raise UnknownEnvironment(
+                f"no environment and no verb {name}", hint=f"{guess}There are: {', '.join(names)}."
+            )
+        return super().resolve_command(ctx, args)
+
+
+app = group(
+    "From one release to the next, and back.",
+    cls=DeployGroup,
+    subcommand_metavar="ENV|VERB [ARGS]...",
+)
+
+
+@verb(
+    app,
+    TEMPLATE,
+    example="stockctl deploy staging --plan\nstockctl deploy prod --tag 1.4.0 --confirm prod",
+    exits=(2, 3, 4, 5, 6, 7, 9, 11),
+    environment="command",
+)
+def deploy(
+    session: Session,
+    name: str,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="V", help="The version; default: git's.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--image", metavar="REF", help="An image that is built already.")
+    ] = None,
+    plan: Plan = False,
+    skip_backup: SkipBackup = False,
+    given: Confirm = None,
+    yes: Yes = False,
+) -> Result:
+    """Backs up, migrates, replaces the running release, waits until it is well, smoke-tests it.
+
+    When the new release is bad it is withdrawn, and the previous one serves again (exit 9).
+    """
+    from stockctl.deploy.gates import engine_ready
+    from stockctl.deploy.rollout import deploy, plan_deploy
+
+    _require_sound(session, name)
+    opened = open_environment(session, name)
+    with opened.site() as site:
+        _ = site.service
+        version, image = _what(site, session, tag, reference)
+        engine_ready(site)
+        todo = plan_deploy(
+            site, version=version, reference=image, build=not reference, skip_backup=skip_backup
+        )
+        _show_plan(session, name, todo)
+        if plan:
+            return Result({"planned": _plan_data(todo)})
+        if opened.environment.protected:
+            what = f"replace what serves on {name} by {version}"
+            confirm(session, name, what, protected=True, given=given, yes=yes)
+        release = deploy(site, todo, opened.store())
+    url = site.service.url
+    session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
+    return Result({"release": release.to_json()})
+
+
+@verb(app, "rollback", example="stockctl deploy rollback prod", exits=(2, 3, 4, 5, 6, 9, 11))
+def rollback(
+    session: Session,
+    name: str,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="rNNNN", help="Default: the one before.")
+    ] = None,
+    plan: Plan = False,
+    given: Confirm = None,
+    yes: Yes = False,
+) -> Result:
+    """Brings an earlier release back, code and configuration. The database stays as it is."""
+    from stockctl.deploy.rollback import plan_rollback, rollback
+
+    opened = open_environment(session, name, forgiving=True)
+    with opened.site() as site:
+        todo = plan_rollback(site, to)
+        running = f"{todo.running.id} ({todo.running.version})" if todo.running else "nothing"
+        target = f"{todo.target.id} ({todo.target.version})"
+        session.output.note(f"{running} → {target}")
+        if plan:
+            return Result({"planned": {"release": todo.target.id}})
+        what = f"put {target} in the place of {running} on {name}"
+        protected = opened.environment.protected
+        confirm(session, name, what, protected=protected, given=given, yes=yes)
+        done = rollback(site, todo)
+    took = format_duration(done.switch_s)
+    session.output.line(f"{target} serves again, after {took}", style="green")
+    return Result(
+        {
+            "release": done.release.to_json(),
+            "replaced": done.replaced.id if done.replaced else None,
+            "switch_s": round(done.switch_s, 3),
+        }
+    )
+
+
+@verb(app, "status", example="stockctl deploy status prod", exits=(2, 3, 6))
+def status(session: Session, name: str) -> Result:
+    """Shows what is live, what runs, who is at work, and which migrations wait."""
+    from stockctl.deploy.gates import status_if_reachable
+
+    opened = open_environment(session, name, forgiving=True)
+    with opened.site() as site:
+        live, containers = site.releases.live(), site.engine.containers(site.environment.project)
+        ledger = status_if_reachable(site)
+    locked = opened.host.holder(opened.lock_file)
+    pending = [entry.id for entry in ledger.pending] if ledger else None
+    line = session.output.line
+    line(f"live      {_named(live)}" if live else "live      nothing was deployed yet")
+    for container in containers:
+        line(f"{container.service:<10}{_container(container, live)}")
+    line(f"pending   {'cannot be told' if pending is None else ', '.join(pending) or 'nothing'}")
+    line(f"lock      {locked or 'free'}")
+    data = {
+        "live": live.to_json() if live else None,
+        "previous": live.previous if live else None,
+        "containers": [_container_data(c) for c in containers],
+        "traffic": {live.id: 100} if live else {},
+        "locked_by": locked,
+        "pending_migrations": pending,
+    }
+    return Result(data)
+
+
+@verb(app, "history", example="stockctl deploy history prod", exits=(2, 3, 6))
+def history(session: Session, name: str) -> Result:
+    """Shows the recorded releases, also those that failed, newest first."""
+    from stockctl.deploy.release import Releases
+
+    opened = open_environment(session, name, forgiving=True)
+    releases = Releases(opened.host, opened.directory)
+    live, now = releases.live(), session.clock.now()
+    found = releases.all()[::-1]
+    rows = []
+    for release in found:
+        is_live = live is not None and release.id == live.id
+        state = "live" if is_live else _state(release, opened)
+        took = format_duration(sum(step.duration_s for step in release.steps))
+        age = format_age((now - release.created_at).total_seconds())
+        cells = (release.id, release.version, state, age, took, release.who, release.reason)
+        colour = "green" if is_live else "red" if release.state == "failed" else ""
+        rows.append(Row(cells, colour))
+    columns = ("RELEASE", "VERSION", "STATE", "WHEN", "TOOK", "WHO", "")
+    session.output.table(columns, rows, f"nothing was deployed to {name} yet")
+    return Result({"releases": [release.to_json() for release in found]})
+
+
+def _require_sound(session: Session, name: str) -> None:
+    """The gate in front of every deploy: exit 3 with all findings, before anything is touched."""
+    import os
+
+    from stockctl.core.report import Severity
+    from stockctl.env.validate import validate
+
+    findings = validate(session.project(), [name], os.environ)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise ConfigurationError(
+            f"{name} is not sound: nothing was touched",
+            findings=findings,
+            hint=f"stockctl env validate {name}",
+        )
+
+
+def _what(site: Site, session: Session, tag: str | None, reference: str | None) -> tuple[str, str]:
+    """The version and the image's name."""
+    from stockctl.deploy.image import version_of
+
+    if tag and reference:
+        raise UsageError("give either --tag or --image")
+    if reference:
+        last = reference.rsplit("/", 1)[-1]
+        return (last.partition(":")[2] or "latest"), reference
+    version = tag or version_of(site.host, session.project().root)
+    return version, f"{site.service.image}:{version}"
+
+
+def _show_plan(session: Session, name: str, todo: DeployPlan) -> None:
+    note = session.output.note
+    before = f"{todo.previous.id} ({todo.previous.version})" if todo.previous else "nothing"
+    note(f"deploy    {todo.release_id} ({todo.version}) to {name}, in the place of {before}")
+    note(f"image     {todo.reference}, {'built here' if todo.build else 'as it is'}")
+    note(f"backup    {'first' if todo.backup else 'none'}")
+    note(f"migrate   {_pending(todo)}")
+    if todo.waiting:
+        note(f"waiting   {', '.join(todo.waiting)} (contract: not part of a deploy)")
+    note(f"smoke     {todo.smoke_checks} check{'s' * (todo.smoke_checks != 1)}")
+
+
+def _pending(todo: DeployPlan) -> str:
+    if not todo.database:
+        return "no database"
+    if todo.pending is None:
+        return "asked once the database runs"
+    return ", ".join(todo.pending) or "nothing"
+
+
+def _plan_data(todo: DeployPlan) -> dict[str, Any]:
+    return {
+        "id": todo.release_id,
+        "version": todo.version,
+        "image": todo.reference,
+        "previous": todo.previous.id if todo.previous else None,
+        "migrations": todo.pending,
+        "backup": todo.backup,
+    }
+
+
+def _named(release: Release) -> str:
+    return f"{release.id} ({release.version}), deployed by {release.who}"
+
+
+def _state(release: Release, opened: Opened) -> str:
+    """`started` is what a deploy leaves that was killed, unless one is at work now."""
+    if release.state.value != "started":
+        return release.state.value
+    return "running" if opened.host.holder(opened.lock_file) else "interrupted"
+
+
+def _container(container: Any, live: Release | None) -> str:
+    parts = [container.status, container.health or "", container.release or ""]
+    text = " ".join(part for part in parts if part)
+    stray = container.release and (live is None or container.release != live.id)
+    if not stray:
+        return text
+    why = "a deploy was interrupted" if live else "another folder's stockctl deployed it"
+    return f"{text}  (not the live release here: {why})"
+
+
+def _container_data(container: Any) -> dict[str, Any]:
+    return {
+        "name": container.name,
+        "service": container.service,
+        "release": container.release,
+        "image_id": container.image_id,
+        "status": container.status,
+        "health": container.health,
+    }

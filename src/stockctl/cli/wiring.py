@@ -1,0 +1,153 @@
+"""The only place that builds adapters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stockctl.cli.session import Session
+from stockctl.core.errors import ConfigurationError, HostFailed
+from stockctl.env.load import Loaded, load, try_load
+from stockctl.env.model import DatabaseSettings, Environment
+from stockctl.system.journal_file import Journal
+from stockctl.system.local import LocalHost
+
+if TYPE_CHECKING:
+    from stockctl.backup.stores.base import Store
+    from stockctl.deploy.site import Site
+    from stockctl.system.postgres import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A loaded environment, its host and its journal."""
+
+    session: Session
+    loaded: Loaded
+    host: LocalHost
+    journal: Journal
+
+    @property
+    def environment(self) -> Environment:
+        return self.loaded.environment
+
+    @property
+    def directory(self) -> Path:
+        return self.environment.host.directory
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by a deploy, a rollback, a restore."""
+        from stockctl.deploy.site import LOCK
+
+        return self.directory / LOCK
+
+    def database_settings(self) -> DatabaseSettings:
+        """Raises ConfigurationError where the environment has no database."""
+        if self.environment.database is None:
+            raise ConfigurationError(f"{self.environment.name} has no [database]")
+        return self.environment.database
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """The environment's database; an embedded server lives as long as the block."""
+        settings = self.database_settings()
+        _private_folder(self.directory)
+        if settings.embedded:
+            from stockctl.system.embedded import serve
+
+            with serve(self.directory / "postgres") as database:
+                yield database
+        else:
+            yield _database(self.environment, settings)
+
+    def store(self) -> Store:
+        """Where its backups are."""
+        from stockctl.backup.stores.directory import DirectoryStore
+
+        where = self.environment.backup.store
+        if "://" in where:
+            scheme = where.partition("://")[0]
+            raise ConfigurationError(
+                f"backup.store: {scheme}:// is not a store of this version; name a folder",
+                where=self.loaded.layers.where(("backup", "store")),
+            )
+        ours = Path(where) == self.directory / "backups"
+        if ours:
+            _private_folder(self.directory)
+        return DirectoryStore(Path(where), make=ours)
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """Everything that a deploy works with."""
+        from stockctl.deploy.site import Site
+        from stockctl.system.engine import Engine
+
+        settings = self.environment.database
+        embedded = settings is None or settings.embedded
+        engine = Engine()
+        _private_folder(self.directory)
+        try:
+            yield Site(
+                environment=self.environment,
+                values=self.loaded.env_file.values() if self.loaded.env_file else {},
+                host=self.host,
+                engine=engine,
+                database=None if embedded else _database(self.environment, settings),
+                journal=self.journal,
+                clock=self.session.clock,
+                progress=self.session.progress(),
+            )
+        finally:
+            engine.close()
+
+
+def open_environment(session: Session, name: str, *, forgiving: bool = False) -> Opened:
+    """Loads it and teaches the output its secrets. Raises ConfigurationError.
+
+    `forgiving`: somebody's typo in a file that the command does not need is a warning. What is on
+    the host must be usable in a bad night.
+    """
+    project = session.project()
+    attempt = try_load(project, name, os.environ) if forgiving else None
+    if attempt is not None and attempt.loaded is not None:
+        loaded = attempt.loaded
+        if attempt.findings:
+            many = len(attempt.findings)
+            session.progress().warn(f"{name}: {many} findings: stockctl env validate {name}")
+    else:
+        loaded = load(project, name, os.environ)
+    session.output.redactor.learn(loaded.secrets())
+    host = LocalHost()
+    directory = loaded.environment.host.directory
+    redactor, report = session.output.redactor, session.reporter
+    journal = Journal(host, directory, name, session.clock, redactor, report)
+    return Opened(session, loaded, host, journal)
+
+
+def _database(environment: Environment, settings: DatabaseSettings | None) -> Database:
+    from stockctl.system import compose
+    from stockctl.system.postgres import ClientTools, Database, Dsn
+
+    assert settings is not None and settings.url is not None
+    try:
+        dsn = Dsn.parse(settings.url)
+    except ValueError as error:
+        raise ConfigurationError(f"database.url: {error}") from None
+    prefix = compose.enter(environment.project, settings.service) if settings.service else ()
+    return Database(dsn, ClientTools(prefix=prefix))
+
+
+def _private_folder(directory: Path) -> None:
+    """Made with a `.gitignore` of its own: what is kept here must not be committed."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = directory / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise HostFailed(f"cannot make {directory}: {error.strerror}") from error

@@ -1,0 +1,76 @@
+"""Masks known secrets and the shapes of credentials in any text that is about to be shown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from stockctl.core.secret import MASK, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Shorter values would mask ordinary words; `env validate` refuses secrets this short anyway.
+SHORTEST_KNOWN_SECRET = 6
+
+_SHAPES = (
+    # user:password@ in a URL; the user stays readable
+    # and an unescaped `@` belongs to the password where one more follows
+    re.compile(
+        r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?:@[^\s@\"',]+)*(?=@)", re.IGNORECASE
+    ),
+    re.compile(r"(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
+    re.compile(
+        # also as the end of a longer name: POSTGRES_PASSWORD, PGPASSWORD, "session_token"
+        r"(?P<keep>(?:api[_-]?key|password|passwd|secret|token)[\"']?\s*[=:]\s*)"
+        r"(?:\"[^\"\n]{4,}\"|'[^'\n]{4,}'|[\"']?[^\s\"',;&]{4,})",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<keep>)\bsk-[A-Za-z0-9_-]{8,}"),
+    re.compile(r"(?P<keep>)\bAGE-SECRET-KEY-1[0-9A-Z]+"),
+    re.compile(r"(?P<keep>)\bAKIA[0-9A-Z]{16}\b"),
+)
+
+
+class Redactor:
+    """Knows some secrets and the shapes of the rest."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[Secret]) -> None:
+        """From now on these are masked, plain and percent-encoded, wherever they appear.
+
+        Of several lines also each by itself, since tools are heard line by line.
+        """
+        for secret in secrets:
+            for value in (secret.reveal(), *secret.reveal().splitlines()):
+                if len(value) >= SHORTEST_KNOWN_SECRET:
+                    self._known |= {value, quote(value, safe="")}
+        longest_first = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if self._known else None
+
+    def text(self, text: str) -> str:
+        """`text` with every known secret and every credential shape replaced by `***`."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        for shape in _SHAPES:
+            text = shape.sub(rf"\g<keep>{MASK}", text)
+        return text
+
+    def data(self, value: Any) -> Any:
+        """The same for everything inside a JSON document."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Secret):
+            return MASK
+        if isinstance(value, dict):
+            return {self.data(key): self.data(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.data(item) for item in value]
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return self.text(str(value))  # a Path, a date: what json would ask `default` for

@@ -1,0 +1,61 @@
+"""What a check found: Finding, Check, Report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stockctl.core.errors import Where
+
+
+class Severity(StrEnum):
+    """How bad a finding is. Only errors stop a command."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: its stable code, where it is, what it is, how to mend it."""
+
+    code: str
+    severity: Severity
+    message: str
+    where: Where | None = None
+    fix: str = ""
+
+    def sort_key(self) -> tuple[str, int, int, str]:
+        """By file, line, column, code: the order in which a person mends them."""
+        if self.where is None:
+            return ("", 0, 0, self.code)
+        return (self.where.file, self.where.line or 0, self.where.column or 0, self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question that was asked and its answer."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    fix: str = ""
+    duration_s: float = 0.0
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Checks that belong together."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when there was something to check and all of it held: nothing is not good news."""
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.ok)

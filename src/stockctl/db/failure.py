@@ -1,0 +1,54 @@
+"""A failed statement as a person can use it: file, line, column, PostgreSQL's words."""
+
+from __future__ import annotations
+
+import psycopg
+
+from stockctl.core.errors import MigrationFailed, Where
+from stockctl.db.statements import position, split
+
+_WIDTH = 100
+
+HINTS: dict[type[psycopg.Error], str] = {
+    psycopg.errors.LockNotAvailable: (
+        "Another session holds a lock on the table. Try again, or raise database.lock_timeout."
+    ),
+    psycopg.errors.QueryCanceled: (
+        "If it needs the time it took, raise database.statement_timeout and run it again."
+    ),
+}
+
+
+def failed(
+    identity: str, file: str, sql: str, error: psycopg.Error, done: int | None
+) -> MigrationFailed:
+    """`done` statements of the file had succeeded before one failed; None: it was none of them.
+
+    PostgreSQL gives a position for what it cannot parse or resolve, in characters from 1
+    (https://www.postgresql.org/docs/current/protocol-error-fields.html); for the rest the
+    number of results tells the statement.
+    """
+    said = error.diag
+    exact = int(said.statement_position) - 1 if said.statement_position else None
+    statements = split(sql)
+    offset = exact
+    if offset is None and done is not None and done < len(statements):
+        offset = statements[done].start
+    line, column = position(sql, offset) if offset is not None else (None, None)
+    words = [said.message_detail, said.message_hint and f"Hint: {said.message_hint}", said.context]
+    if line is not None and column is not None:
+        words.append(_excerpt(sql, line, column))
+    return MigrationFailed(
+        f"{identity} failed: {said.message_primary or str(error).strip()}",
+        where=Where(file, line, column if exact is not None else None),
+        details="\n".join(word for word in words if word),
+        hint=HINTS.get(type(error), "Mend the file and run the command again."),
+    )
+
+
+def _excerpt(sql: str, line: int, column: int) -> str:
+    """The line with a caret below the place; of a long line the part around it."""
+    text = sql.split("\n")[line - 1].rstrip("\r").replace("\t", " ")
+    start = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
+    label = f"{line}: "
+    return f"{label}{text[start : start + _WIDTH]}\n{' ' * (len(label) + column - 1 - start)}^"

@@ -1,0 +1,152 @@
+"""What a database remembers about a migration: yoyo's mark and a row of our own beside it.
+
+yoyo remembers the name of a migration and nothing else. Our row holds the checksum and the
+texts, so that an edited file is seen and an older checkout can still roll back. Both are written
+in one transaction. Where the two disagree, yoyo's mark says what is applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.rows import class_row
+
+from stockctl.db.migration import Migration
+
+TABLE = "_stockctl_migrations"
+YOYO_TABLE = "_yoyo_migration"  # yoyo.migrations.default_migration_table
+OWN_TABLES = (TABLE, YOYO_TABLE, "_yoyo_log", "_yoyo_version", "yoyo_lock")
+
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS {TABLE} (
+    id            text PRIMARY KEY,
+    checksum      text NOT NULL,
+    phase         text NOT NULL,
+    transactional boolean NOT NULL,
+    irreversible  text,
+    up            text NOT NULL,
+    down          text,
+    state         text NOT NULL CHECK (state IN ('applied', 'applying', 'reverting')),
+    applied_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    applied_by    text NOT NULL,
+    duration_s    double precision
+)
+"""
+
+
+class Stage(StrEnum):
+    """Where a migration is. The last two are on disk only while one runs without a transaction."""
+
+    APPLIED = "applied"
+    APPLYING = "applying"
+    REVERTING = "reverting"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One migration in the database. Without a `checksum` plain yoyo applied it.
+
+    `running` is the text of the statement that was under way, for a stage that is not APPLIED.
+    """
+
+    id: str
+    marked: bool
+    stage: Stage
+    checksum: str | None
+    phase: str | None
+    transactional: bool | None
+    irreversible: str | None
+    down: str | None
+    running: str | None
+    applied_at: datetime | None
+    applied_by: str | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stage", Stage(self.stage))
+
+
+_MARKS = "SELECT migration_id AS id, applied_at_utc AT TIME ZONE 'UTC' AS applied_at FROM {}"
+_NO_MARKS = "SELECT NULL::text AS id, NULL::timestamptz AS applied_at WHERE false"
+_NO_ROWS = """
+SELECT NULL AS id, NULL AS checksum, NULL AS phase, NULL::boolean AS transactional,
+       NULL AS irreversible, NULL AS up, NULL AS down, NULL AS state, NULL AS applied_by
+ WHERE false
+"""
+_READ = """
+SELECT coalesce(mark.id, own.id) AS id, mark.id IS NOT NULL AS marked,
+       coalesce(own.state, 'applied') AS stage, own.checksum, own.phase, own.transactional,
+       own.irreversible, own.down, mark.applied_at, own.applied_by,
+       CASE own.state WHEN 'applying' THEN own.up WHEN 'reverting' THEN own.down END AS running
+  FROM ({marks}) AS mark FULL JOIN ({rows}) AS own ON own.id = mark.id
+ WHERE mark.id IS NOT NULL OR own.state <> 'applied'
+ ORDER BY mark.applied_at, 1
+"""
+
+
+def read_records(connection: Connection[Any]) -> tuple[Record, ...]:
+    """In the order of application. Reads only; a database without the tables has none."""
+    found = connection.execute(
+        "SELECT to_regclass(%s)::text, to_regclass(%s)::text", (YOYO_TABLE, TABLE)
+    ).fetchone()
+    assert found is not None
+    yoyo, own = found
+    query = _READ.format(
+        marks=_MARKS.format(yoyo) if yoyo else _NO_MARKS,
+        rows=f"SELECT * FROM {own}" if own else _NO_ROWS,
+    )
+    with connection.cursor(row_factory=class_row(Record)) as cursor:
+        return tuple(cursor.execute(query.encode()).fetchall())
+
+
+def create_table(connection: Connection[Any]) -> None:
+    """Our table, unless it is there."""
+    connection.execute(_CREATE)
+
+
+def write_record(
+    connection: Connection[Any],
+    migration: Migration,
+    stage: Stage,
+    who: str,
+    duration_s: float | None = None,
+) -> None:
+    """The row of a migration, as it now is."""
+    values = {
+        "id": migration.id,
+        "checksum": migration.checksum,
+        "phase": migration.phase,
+        "transactional": migration.transactional,
+        "irreversible": migration.irreversible,
+        "up": migration.up,
+        "down": migration.down,
+        "state": stage,
+        "applied_by": who,
+        "duration_s": duration_s,
+    }
+    names = [sql.Identifier(name) for name in values]
+    connection.execute(
+        sql.SQL(
+            "INSERT INTO {table} ({names}) VALUES ({values})"
+            " ON CONFLICT (id) DO UPDATE SET ({names}, applied_at)"
+            " = ROW({values}, clock_timestamp())"
+        ).format(
+            table=sql.Identifier(TABLE),
+            names=sql.SQL(", ").join(names),
+            values=sql.SQL(", ").join(map(sql.Placeholder, values)),
+        ),
+        values,
+    )
+
+
+def write_stage(connection: Connection[Any], identity: str, stage: Stage) -> None:
+    """Where a migration is that has a row already."""
+    connection.execute(f"UPDATE {TABLE} SET state = %s WHERE id = %s", (stage, identity))
+
+
+def delete_record(connection: Connection[Any], identity: str) -> None:
+    """Forget the row of a migration that is not applied any more."""
+    connection.execute(f"DELETE FROM {TABLE} WHERE id = %s", (identity,))

@@ -1,0 +1,1 @@
+"""Releases: from the old one to the new one and back."""

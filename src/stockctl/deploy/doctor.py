@@ -1,0 +1,90 @@
+"""What an environment needs from this machine, looked at piece by piece."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from stockctl.backup.stores.base import Store
+from stockctl.core.errors import DatabaseUnreachable, HostFailed, StockctlError, StoreFailed
+from stockctl.core.report import Check, Report
+from stockctl.core.units import format_size
+from stockctl.deploy.gates import engine_ready, migrations_of, rendered_configuration
+from stockctl.deploy.site import Site
+from stockctl.system import compose
+
+FREE_AT_LEAST_BYTES = 1_000_000_000
+TOOL_S = 60.0
+
+
+def examine(site: Site, store: Store, embedded: Check | None) -> Report:
+    """Every check, also after one failed. `embedded` comes from whoever started that server."""
+    checks = [_ask("folder", lambda: _folder(site)), _ask("disk", lambda: _disk(site))]
+    if site.environment.service is not None:
+        checks.append(_ask("engine", lambda: f"Docker {site.engine.version()}"))
+        checks.append(_ask("compose", lambda: _compose(site)))
+        checks.append(_ask("compose files", lambda: _configuration(site)))
+    if embedded is not None:
+        checks.append(embedded)
+    elif site.database is not None:
+        checks.append(_ask("database", lambda: _database(site)))
+    if site.environment.database is not None and site.environment.database.migrations:
+        checks.append(_ask("migrations", lambda: f"{len(migrations_of(site))} files"))
+    checks.append(_ask("backup store", lambda: _store(site, store)))
+    return Report(tuple(checks))
+
+
+def _ask(name: str, question: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, question())
+    except StockctlError as error:
+        detail = "\n".join(filter(None, (str(error), error.details)))
+        return Check(name, False, detail, error.hint)
+
+
+def _folder(site: Site) -> str:
+    probe = site.directory / ".doctor"
+    site.host.write(probe, b"")
+    site.host.remove(probe)
+    return f"{site.directory} can be written"
+
+
+def _disk(site: Site) -> str:
+    free = shutil.disk_usage(site.directory).free
+    if free < FREE_AT_LEAST_BYTES:
+        raise HostFailed(
+            f"only {format_size(free)} free", hint="Make room: images and backups need it."
+        )
+    return f"{format_size(free)} free"
+
+
+def _compose(site: Site) -> str:
+    engine_ready(site)
+    return f"Compose {site.host.run(compose.version(), timeout_s=TOOL_S).stdout.strip()}"
+
+
+def _configuration(site: Site) -> str:
+    return f"services: {', '.join(rendered_configuration(site).services)}"
+
+
+def _database(site: Site) -> str:
+    assert site.database is not None
+    try:
+        with site.database.connect() as connection:
+            server = connection.info.server_version // 10000
+    except DatabaseUnreachable:
+        if site.environment.service is None or site.releases.live() is not None:
+            raise
+        return "does not run yet: the first deploy starts its service"
+    command = site.database.tools.local("pg_dump", "--version")
+    said = site.host.run(command, timeout_s=TOOL_S).stdout.strip()
+    return f"Postgres {server}; {said}"
+
+
+def _store(site: Site, store: Store) -> str:
+    try:
+        return f"{store.describe()}: {len(store.names())} objects"
+    except StoreFailed:
+        if site.releases.live() is not None:
+            raise
+        return f"{store.describe()}: not there yet, the first backup makes it"

@@ -1,0 +1,156 @@
+"""The Release noun and where releases are recorded on the host.
+
+    <directory>/live.json                  which release serves; replacing it is the commit
+    <directory>/releases/r0007/release.json
+    <directory>/releases/r0007/compose.json   the rendered configuration, secrets included, 0600
+
+A release folder without an entry in `live.json` is one that never went live. Everything that a
+rollback starts lies here: neither compose files nor the env file are needed again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from stockctl.core.errors import HostFailed
+from stockctl.core.progress import StepEnded
+from stockctl.core.units import format_instant, parse_instant
+from stockctl.system.compose import Rendered
+from stockctl.system.host import Host
+
+
+class ReleaseState(StrEnum):
+    """How a release stands; `started` without a running deploy means that it was interrupted."""
+
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of a deploy, for the record."""
+
+    name: str
+    duration_s: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One attempt to put a version live."""
+
+    id: str
+    version: str
+    image: str
+    image_id: str
+    created_at: datetime
+    who: str
+    url: str
+    health: str
+    state: ReleaseState = ReleaseState.STARTED
+    previous: str | None = None
+    schema_head: str | None = None
+    migrations: tuple[str, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    reason: str = ""  # why it failed
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `release.json` and in `--json`."""
+        return {**asdict(self), "created_at": format_instant(self.created_at)}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Release:
+        """The inverse. Raises ValueError, KeyError, TypeError for anything else."""
+        return cls(
+            **{
+                **fields,
+                "created_at": parse_instant(fields["created_at"]),
+                "state": ReleaseState(fields["state"]),
+                "migrations": tuple(fields["migrations"]),
+                "steps": tuple(StepRecord(**step) for step in fields["steps"]),
+            }
+        )
+
+    def ended(self, state: ReleaseState, steps: tuple[StepEnded, ...], reason: str = "") -> Release:
+        """The same release with its outcome."""
+        records = tuple(StepRecord(s.name, round(s.duration_s, 3), s.ok) for s in steps)
+        return replace(self, state=state, steps=records, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The records of one environment."""
+
+    host: Host
+    directory: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.directory / "releases"
+
+    def compose_file(self, release_id: str) -> Path:
+        """Where a release's rendered configuration lies."""
+        return self.folder / release_id / "compose.json"
+
+    def _record(self, release_id: str) -> Path:
+        return self.folder / release_id / "release.json"
+
+    def ids(self) -> list[str]:
+        """Every release, oldest first; folders that hold no record yet are left out."""
+        return [name for name in self.host.names(self.folder) if self._has_record(name)]
+
+    def _has_record(self, name: str) -> bool:
+        return name.startswith("r") and self.host.exists(self._record(name))
+
+    def next_id(self) -> str:
+        """One more than the highest there ever was."""
+        numbers = [int(n[1:]) for n in self.host.names(self.folder) if n[1:].isdigit()]
+        return f"r{max(numbers, default=0) + 1:04d}"
+
+    def get(self, release_id: str) -> Release:
+        """Raises HostFailed when the record is missing or not one of ours."""
+        path = self._record(release_id)
+        try:
+            return Release.from_json(json.loads(self.host.read(path)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise HostFailed(f"{path} is not a release record") from error
+
+    def all(self) -> list[Release]:
+        """Oldest first."""
+        return [self.get(release_id) for release_id in self.ids()]
+
+    def put(self, release: Release) -> None:
+        """Write the record."""
+        data = json.dumps(release.to_json(), indent=1).encode() + b"\n"
+        self.host.write(self._record(release.id), data)
+
+    def put_compose(self, release_id: str, rendered: Rendered) -> None:
+        """Write the configuration that the release runs with."""
+        self.host.write(self.compose_file(release_id), rendered.to_bytes())
+
+    def live(self) -> Release | None:
+        """The release that serves."""
+        path = self.directory / "live.json"
+        if not self.host.exists(path):
+            return None
+        try:
+            return self.get(json.loads(self.host.read(path))["release"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise HostFailed(f"{path} is not a record of the live release") from error
+
+    def set_live(self, release_id: str) -> None:
+        """The commit of a deploy or rollback."""
+        data = json.dumps({"release": release_id}).encode() + b"\n"
+        self.host.write(self.directory / "live.json", data)
+
+    def forget(self, release_id: str) -> None:
+        """Remove a release's files, the one with secrets first: without its record the folder
+        would not be found again."""
+        self.host.remove(self.compose_file(release_id))
+        self.host.remove(self.folder / release_id)

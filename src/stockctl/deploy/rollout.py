@@ -1,0 +1,275 @@
+"""`stockctl deploy ENV`: from the release that serves to the next one.
+
+image → services → backup → migrate (expand only) → replace → healthy → smoke → record
+
+Up to `replace` nothing that serves is touched. From there on every failure, and Ctrl-C, brings
+the previous release back. The last write, `live.json`, is the commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stockctl.backup.stores.base import Store
+from stockctl.core.errors import HostFailed, Refused, StockctlError, Unhealthy
+from stockctl.db.ledger import read_status
+from stockctl.db.migration import Phase
+from stockctl.db.plan import MigratePlan, plan_migrate
+from stockctl.db.runner import migrate
+from stockctl.deploy import image, switch
+from stockctl.deploy.gates import migrations_of, rendered_configuration, status_if_reachable
+from stockctl.deploy.health import wait_healthy
+from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.safety import back_up_step
+from stockctl.deploy.site import Site
+from stockctl.smoke.run import require, smoke
+from stockctl.system.compose import Rendered
+from stockctl.system.journal_file import operator
+
+START_S = 600.0  # the long-lived services; their images may have to be fetched
+ADOPTED = "r0000"
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPlan:
+    """What `deploy ENV` would do. `pending` is None where the database cannot be asked yet."""
+
+    release_id: str
+    version: str
+    reference: str
+    build: bool
+    previous: Release | None
+    rendered: Rendered
+    pending: tuple[str, ...] | None
+    waiting: tuple[str, ...]
+    database: bool
+    backup: bool
+    long_lived: tuple[str, ...]  # the compose services that a release does not replace
+    smoke_checks: int
+
+
+def plan_deploy(
+    site: Site, *, version: str, reference: str, build: bool, skip_backup: bool
+) -> DeployPlan:
+    """Looks, changes nothing. Raises Refused where the ledger and the files disagree."""
+    release_id = site.releases.next_id()
+    rendered = rendered_configuration(site)
+    status = status_if_reachable(site)
+    pending: tuple[str, ...] | None = None
+    waiting: tuple[str, ...] = ()
+    if status is not None:
+        plan = _expand_plan(site)
+        pending = tuple(m.id for m in plan.migrations) if plan else ()
+        waiting = tuple(m.id for m in plan.waiting) if plan else ()
+    return DeployPlan(
+        release_id=release_id,
+        version=version,
+        reference=reference,
+        build=build and site.service.build is not None,
+        previous=site.releases.live(),
+        rendered=rendered,
+        pending=pending,
+        waiting=waiting,
+        database=site.database is not None,
+        backup=site.database is not None
+        and site.environment.deploy.backup_first
+        and not skip_backup,
+        long_lived=tuple(n for n in rendered.services if n not in site.service.release),
+        smoke_checks=len(site.environment.smoke),
+    )
+
+
+def deploy(site: Site, plan: DeployPlan, store: Store) -> Release:
+    """Executes the plan under the environment's lock. Returns the release that now serves.
+
+    Raises Unhealthy when it was withdrawn and the previous one serves again, PersonNeeded when
+    that did not work; any other error came before something was touched.
+    """
+    command = f"deploy {plan.release_id} ({plan.version})"
+    with (
+        site.host.lock(site.lock_file, site.journal.holder(command)),
+        site.journal.operation(command),
+    ):
+        if site.releases.next_id() != plan.release_id:
+            raise Refused("another deploy came first", hint="Run the command again.")
+        site.require_live(plan.previous)
+        release = Release(
+            id=plan.release_id,
+            version=plan.version,
+            image=plan.reference,
+            image_id="",
+            created_at=site.clock.now(),
+            who=operator(),
+            url=site.service.url,
+            health=site.service.health,
+            previous=plan.previous.id if plan.previous else None,
+        )
+        site.releases.put(release)
+        try:
+            release = _run(site, plan, store, release)
+        except BaseException as error:
+            _record_failure(site, release.id, error)
+            raise
+        _forget_old(site)
+    return release
+
+
+def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Release:
+    with site.progress.step("image") as step:
+        image_id = image.obtain(site, plan.reference, plan.version, step, build=plan.build)
+        image.hold(site, release.id, image_id)
+    release = replace(release, image_id=image_id)
+    pinned = plan.rendered.pinned(site.service.release, image_id, release.id)
+    site.releases.put_compose(release.id, pinned)
+    site.releases.put(release)
+    _start_services(site, plan, release)
+    previous = plan.previous or _adopt(site, plan)
+    release = replace(release, previous=previous.id if previous else None)
+    release = _prepare_database(site, plan, store, release)
+    site.releases.put(release)
+    return _switch(site, release, previous)
+
+
+def _record_failure(site: Site, release_id: str, error: BaseException) -> None:
+    """Unless it went live: then the error came too late to matter to the release."""
+    reason = str(error) or type(error).__name__
+    try:
+        if not site.is_live(release_id):
+            failed = site.releases.get(release_id)
+            site.releases.put(failed.ended(ReleaseState.FAILED, site.progress.steps, reason))
+    except HostFailed as unwritten:
+        error.add_note(str(unwritten))  # the first error matters more
+
+
+def _start_services(site: Site, plan: DeployPlan, release: Release) -> None:
+    """The long-lived services: started where they are not running, otherwise left alone."""
+    if not plan.long_lived:
+        return
+    with site.progress.step("services") as step:
+        command = site.stack(release).start(plan.long_lived)
+        site.host.run(command, timeout_s=START_S, on_line=step.line)
+        _wait_for_services(site, plan.long_lived)
+        step.detail = ", ".join(plan.long_lived)
+
+
+def _wait_for_services(site: Site, names: tuple[str, ...]) -> None:
+    """Until those that have a health check pass it. Raises Unhealthy."""
+    deadline = site.clock.monotonic() + site.environment.deploy.health_timeout
+    while True:
+        found = site.engine.containers(site.environment.project)
+        waiting = [c for c in found if c.service in names and c.health in ("starting", "unhealthy")]
+        if not waiting:
+            return
+        if site.clock.monotonic() > deadline:
+            logs = "\n".join(f"{c.name}:\n{site.engine.logs(c.id, 20)}" for c in waiting)
+            raise Unhealthy(f"{waiting[0].service} does not become healthy", details=logs)
+        site.clock.sleep(0.2)
+
+
+def _prepare_database(site: Site, plan: DeployPlan, store: Store, release: Release) -> Release:
+    """Backup, then the expand migrations: the previous release tolerates both."""
+    if site.database is None:
+        return release
+    if plan.backup:
+        back_up_step(
+            site.environment,
+            site.database,
+            store,
+            site.journal,
+            site.progress,
+            f"before {release.id}",
+        )
+    todo = _expand_plan(site)
+    settings = site.environment.database
+    if todo is None or settings is None:
+        return release
+    with site.progress.step("migrate") as step:
+        applied = migrate(
+            site.database,
+            todo,
+            progress=site.progress,
+            lock_timeout_s=settings.lock_timeout,
+            statement_timeout_s=settings.statement_timeout,
+        )
+        step.detail = f"{len(applied)} applied" if applied else "nothing to do"
+    head = read_status(site.database, migrations_of(site)).head
+    return replace(release, schema_head=head, migrations=tuple(a.id for a in applied))
+
+
+def _expand_plan(site: Site) -> MigratePlan | None:
+    migrations = migrations_of(site)
+    if site.database is None or not migrations:
+        return None
+    status = read_status(site.database, migrations)
+    return plan_migrate(status, migrations, to=None, phase=Phase.EXPAND)
+
+
+def _switch(site: Site, release: Release, previous: Release | None) -> Release:
+    """Replace, healthy, smoke, record: until `live.json` is written there is something to put
+    back."""
+    try:
+        with site.progress.step("replace") as step:
+            switch.replace(site, release)
+            step.detail = f"{previous.id if previous else 'nothing'} → {release.id}"
+        with site.progress.step("healthy"):
+            wait_healthy(site, release)
+        if site.environment.smoke:
+            require(smoke(site.environment.smoke, site.service.url, site.progress), release.id)
+        release = release.ended(ReleaseState.FINISHED, site.progress.steps)
+        site.releases.put(release)
+        site.releases.set_live(release.id)
+    except BaseException as error:
+        if site.is_live(release.id):
+            raise
+        switch.put_back(site, release, previous, error)
+        if previous is not None and isinstance(error, StockctlError):
+            raise Unhealthy(
+                f"{release.id} was withdrawn, {previous.id} serves again: {error.message}",
+                details=error.details,
+                hint=f"stockctl deploy history {site.environment.name}",
+            ) from error
+        raise
+    return release
+
+
+def _adopt(site: Site, plan: DeployPlan) -> Release | None:
+    """A container that was started without us becomes release r0000, so that it can come back
+    with its image and its variables; the rest is as the compose files have it today."""
+    found = {c.service: c for c in site.released_containers() if c.status == "running"}
+    if site.service.web not in found:
+        return None
+    rendered = plan.rendered
+    for name, container in found.items():
+        rendered = rendered.pinned((name,), container.image_id, ADOPTED)
+        rendered = rendered.with_environment(name, site.engine.environment(container.id))
+    web = found[site.service.web]
+    release = Release(
+        id=ADOPTED,
+        version="adopted",
+        image=site.service.image,
+        image_id=web.image_id,
+        created_at=site.clock.now(),
+        who=operator(),
+        url=site.service.url,
+        health=site.service.health,
+        state=ReleaseState.FINISHED,
+    )
+    site.releases.put_compose(ADOPTED, rendered)
+    image.hold(site, ADOPTED, web.image_id)
+    site.releases.put(release)
+    site.releases.set_live(ADOPTED)  # it is what serves; killed from here on, there is a way back
+    site.progress.say(f"adopted the running {web.name} as {ADOPTED}")
+    return release
+
+
+def _forget_old(site: Site) -> None:
+    """Releases beyond `deploy.keep`, except the live one and the one a rollback would take."""
+    live = site.releases.live()
+    protected = {live.id, live.previous} if live else set()
+    try:
+        for release_id in site.releases.ids()[: -site.environment.deploy.keep]:
+            if release_id not in protected:
+                image.release_hold(site, release_id)
+                site.releases.forget(release_id)
+    except StockctlError as error:  # the release serves; tidying is tried again next time
+        site.progress.warn(f"an old release was not removed: {error}")

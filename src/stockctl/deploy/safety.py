@@ -1,0 +1,132 @@
+"""Backups as the environment wants them, and what is only done with one behind it.
+
+Restores and rollbacks of migrations need `backup` and `db` at once, so they are put together here.
+"""
+
+from __future__ import annotations
+
+from stockctl.backup.create import CreateOptions, create
+from stockctl.backup.manifest import Backup
+from stockctl.backup.restore import Restored, RestorePlan, restore
+from stockctl.backup.stores.base import Store
+from stockctl.core.errors import DatabaseFailed
+from stockctl.core.progress import Progress
+from stockctl.core.units import format_size
+from stockctl.db.ledger import read_status
+from stockctl.db.plan import RollbackPlan
+from stockctl.db.runner import Reverted, rollback
+from stockctl.deploy.site import LOCK
+from stockctl.env.model import Environment
+from stockctl.system.journal_file import Journal
+from stockctl.system.postgres import Database
+
+
+def back_up(
+    environment: Environment,
+    database: Database,
+    store: Store,
+    journal: Journal,
+    progress: Progress,
+    *,
+    label: str | None,
+    pinned: bool = False,
+) -> Backup:
+    """Makes one and returns it, verified. Raises what `stockctl.backup.create` raises."""
+    options = CreateOptions(
+        environment=environment.name,
+        lock_holder=journal.holder("backup create"),
+        label=label,
+        pinned=pinned,
+        compression=environment.backup.compression,
+        recipients=environment.backup.recipients,
+        schema_head=_schema_head(database, progress),
+    )
+    return create(
+        database,
+        store,
+        options,
+        host=journal.host,
+        directory=environment.host.directory,
+        progress=progress,
+        clock=journal.clock,
+    )
+
+
+def _schema_head(database: Database, progress: Progress) -> str | None:
+    """For the manifest. A ledger that cannot be read must not stop a backup."""
+    try:
+        return read_status(database, ()).head
+    except DatabaseFailed as error:
+        progress.warn(f"the schema head is not recorded: {error}")
+        return None
+
+
+def restore_over(
+    environment: Environment,
+    plan: RestorePlan,
+    database: Database,
+    store: Store,
+    journal: Journal,
+    progress: Progress,
+    *,
+    backup_first: bool,
+) -> Restored:
+    """Carries a restore out under the environment's lock, with a backup of what is live first."""
+    command = f"backup restore {plan.backup.id}"
+    directory, holder = environment.host.directory, journal.holder(command)
+    with journal.host.lock(directory / LOCK, holder), journal.operation(command):
+        if backup_first:
+            back_up_step(environment, database, store, journal, progress, f"before {command}")
+        return restore(
+            plan,
+            database,
+            store,
+            identity_file=environment.backup.identity_file,
+            host=journal.host,
+            directory=directory,
+            lock_holder=holder,
+            progress=progress,
+            clock=journal.clock,
+        )
+
+
+def take_back(
+    environment: Environment,
+    plan: RollbackPlan,
+    database: Database,
+    store: Store,
+    journal: Journal,
+    progress: Progress,
+    *,
+    allow_data_loss: bool,
+    backup_first: bool,
+) -> tuple[Reverted, ...]:
+    """Takes migrations back, with a backup first."""
+    settings = environment.database
+    assert settings is not None
+    lock = journal.host.lock(environment.host.directory / LOCK, journal.holder("db rollback"))
+    with lock, journal.operation("db rollback"):
+        if backup_first:
+            back_up_step(environment, database, store, journal, progress, "before db rollback")
+        return rollback(
+            database,
+            plan,
+            progress=progress,
+            allow_data_loss=allow_data_loss,
+            lock_timeout_s=settings.lock_timeout,
+            statement_timeout_s=settings.statement_timeout,
+        )
+
+
+def back_up_step(
+    environment: Environment,
+    database: Database,
+    store: Store,
+    journal: Journal,
+    progress: Progress,
+    label: str,
+) -> None:
+    """The backup as one step of something larger."""
+    with progress.step("backup") as step:
+        backup = back_up(environment, database, store, journal, progress, label=label)
+        step.detail = f"{backup.id} {format_size(backup.size_bytes)}"

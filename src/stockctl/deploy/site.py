@@ -1,0 +1,79 @@
+"""What every operation on one environment works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stockctl.core.clock import Clock
+from stockctl.core.errors import ConfigurationError, Refused
+from stockctl.core.progress import Progress
+from stockctl.core.secret import Secret
+from stockctl.deploy.release import Release, Releases
+from stockctl.env.model import Environment, Service
+from stockctl.system.compose import Stack
+from stockctl.system.engine import Container, Engine
+from stockctl.system.host import Host
+from stockctl.system.journal_file import Journal
+from stockctl.system.postgres import Database
+
+LOCK = "lock"  # in the environment's directory: one deploy, rollback or restore at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An environment with its adapters."""
+
+    environment: Environment
+    values: Mapping[str, Secret]  # the env file
+    host: Host
+    engine: Engine
+    database: Database | None
+    journal: Journal
+    clock: Clock
+    progress: Progress
+
+    @property
+    def service(self) -> Service:
+        """Raises ConfigurationError where there is nothing to deploy."""
+        if self.environment.service is None:
+            raise ConfigurationError(
+                f"{self.environment.name} has no [service]: there is nothing to deploy"
+            )
+        return self.environment.service
+
+    @property
+    def directory(self) -> Path:
+        return self.environment.host.directory
+
+    @property
+    def lock_file(self) -> Path:
+        return self.directory / LOCK
+
+    @property
+    def releases(self) -> Releases:
+        return Releases(self.host, self.directory)
+
+    def stack(self, release: Release) -> Stack:
+        """The compose project as this release has it."""
+        return Stack(self.environment.project, self.releases.compose_file(release.id))
+
+    def released_containers(self) -> tuple[Container, ...]:
+        """The containers of the services that a release replaces."""
+        everything = self.engine.containers(self.environment.project)
+        return tuple(c for c in everything if c.service in self.service.release)
+
+    def is_live(self, release_id: str) -> bool:
+        """Whether the record says that this release serves."""
+        live = self.releases.live()
+        return live is not None and live.id == release_id
+
+    def require_live(self, expected: Release | None) -> None:
+        """Raises Refused when another release went live since a plan was made."""
+        live = self.releases.live()
+        if (live.id if live else None) != (expected.id if expected else None):
+            raise Refused(
+                f"{live.id if live else 'nothing'} is live meanwhile, the plan is out of date",
+                hint="Run the command again.",
+            )

@@ -1,0 +1,76 @@
+"""Putting a release's containers in place (strategy `recreate`), and putting another one back."""
+
+from __future__ import annotations
+
+from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
+from stockctl.deploy.health import wait_healthy
+from stockctl.deploy.release import Release
+from stockctl.deploy.site import Site
+
+COMPOSE_S = 300.0  # beyond the stop timeout: pulling nothing, building nothing
+
+
+def replace(site: Site, release: Release) -> None:
+    """Stops the running containers of the released services and starts the release's."""
+    stop_s = site.environment.deploy.stop_timeout
+    command = site.stack(release).replace(site.service.release, stop_s)
+    site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+
+
+def put_back(site: Site, failed: Release, previous: Release | None, cause: BaseException) -> None:
+    """After a failure: the previous release serves again, or the failed one is at least gone.
+
+    Raises PersonNeeded, with the state and what to type, when even that does not work.
+    """
+    stop_s = site.environment.deploy.stop_timeout
+    try:
+        if previous is None:
+            with site.progress.step(f"remove {failed.id}"):
+                command = site.stack(failed).remove(site.service.release)
+                site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+            return
+        with site.progress.step(f"put {previous.id} back"):
+            # Removed first: a container that the engine is still stopping looks like a running
+            # one to Compose, which would leave it alone, and a moment later nothing serves.
+            command = site.stack(previous).remove(site.service.release)
+            site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+            replace(site, previous)
+            wait_healthy(site, previous, known=True)
+    except (Exception, KeyboardInterrupt, Terminated) as second:  # whatever it was, it failed
+        raise _person_needed(site, failed, previous, cause, second) from second
+
+
+def _person_needed(
+    site: Site,
+    failed: Release,
+    previous: Release | None,
+    cause: BaseException,
+    second: BaseException,
+) -> PersonNeeded:
+    services = site.service.release
+    if previous is None:
+        wanted, command = "the state before", site.stack(failed).remove(services)
+    else:
+        wanted, command = previous.id, site.stack(previous).replace(services, 30)
+    return PersonNeeded(
+        f"release {failed.id} failed, and {wanted} could not be brought back",
+        details="\n".join(
+            ["first:", *_told(cause), "then:", *_told(second), "now:", *_states(site)]
+        ),
+        hint=f"Look: stockctl deploy status {site.environment.name}\nThen type: {command}",
+    )
+
+
+def _told(error: BaseException) -> list[str]:
+    details = getattr(error, "details", "").splitlines()
+    return [f"  {line}" for line in (str(error) or type(error).__name__, *details)]
+
+
+def _states(site: Site) -> list[str]:
+    """The containers, as far as the engine still answers."""
+    try:
+        found = site.released_containers()
+    except StockctlError:
+        return ["  the Docker engine does not answer"]
+    lines = [f"  {c.name}: release {c.release}, {c.status}" for c in found]
+    return lines or ["  no container is left"]

@@ -1,0 +1,1 @@
+"""What an environment is, and whether it is sound."""

@@ -1,0 +1,147 @@
+"""TOML files, one on top of the other, each value with the place it came from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stockctl.core.errors import Where
+from stockctl.core.report import Finding, Severity
+from stockctl.env.positions import Path as KeyPath
+from stockctl.env.positions import key_positions
+from stockctl.env.project import Project
+
+# Strings that name a file or a folder, relative to the TOML file they stand in.
+_PATH_KEYS = {
+    ("env_file",),
+    ("service", "compose"),
+    ("service", "build"),
+    ("host", "directory"),
+    ("database", "migrations"),
+    ("backup", "store"),
+    ("backup", "identity_file"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The merged document. `sources` has every key path that was written somewhere."""
+
+    data: dict[str, Any]
+    sources: dict[KeyPath, Where]
+    findings: tuple[Finding, ...]
+
+    def where(self, path: KeyPath) -> Where | None:
+        """The place of a key, or of the nearest table around it."""
+        while path:
+            if path in self.sources:
+                return self.sources[path]
+            path = path[:-1]
+        return None
+
+
+def read_layers(project: Project, name: str) -> Layers:
+    """The environment's file and what it extends, merged: tables key by key, the nearer wins."""
+    findings: list[Finding] = []
+    chain: list[tuple[dict[str, Any], dict[KeyPath, Where]]] = []
+    seen: list[str] = []
+    extended_at = Where(project.label(project.file(name)))
+    wanted: Any = name
+    while wanted is not None:
+        if wanted in seen:
+            circle = " → ".join([*seen, wanted])
+            findings.append(_error("C007", extended_at, f"extends goes in a circle: {circle}"))
+            break
+        seen.append(wanted)
+        layer = _read(project, wanted, extended_at, findings)
+        if layer is None:
+            break
+        chain.append(layer)
+        wanted = layer[0].get("extends")
+        extended_at = layer[1].get(("extends",), extended_at)
+        if wanted is not None and not isinstance(wanted, str):
+            findings.append(_error("C003", extended_at, "extends: expected a file's name"))
+            break
+    data: dict[str, Any] = {}
+    sources: dict[KeyPath, Where] = {}
+    for layer_data, layer_sources in reversed(chain):
+        _forget_replaced(sources, layer_data, ())
+        data = _merge(data, layer_data)
+        sources |= layer_sources
+    return Layers(data, sources, tuple(findings))
+
+
+def _read(
+    project: Project, name: str, extended_at: Where, findings: list[Finding]
+) -> tuple[dict[str, Any], dict[KeyPath, Where]] | None:
+    file = project.file(name)
+    label = project.label(file)
+    try:
+        text = file.read_bytes().decode("utf-8")
+        data = tomllib.loads(text)
+    except FileNotFoundError:
+        findings.append(_error("C007", extended_at, f"extends: there is no {label}"))
+    except OSError as error:
+        findings.append(_error("C001", Where(label), f"cannot be read: {error.strerror}"))
+    except RecursionError:
+        findings.append(_error("C001", Where(label), "is nested too deeply"))
+    except UnicodeDecodeError:
+        findings.append(_error("C001", Where(label), "is not UTF-8 text"))
+    except tomllib.TOMLDecodeError as error:
+        findings.append(_syntax_error(label, str(error)))
+    else:
+        positions = key_positions(text)
+        sources = {path: Where(label, *position) for path, position in positions.items()}
+        try:
+            return absolute(data, (), file.parent), sources
+        except (RuntimeError, ValueError) as error:  # ~nobody, a NUL byte
+            findings.append(_error("C001", Where(label), f"holds an impossible path: {error}"))
+    return None
+
+
+def _syntax_error(label: str, message: str) -> Finding:
+    """tomllib puts the place at the end of its message: `… (at line 3, column 5)`."""
+    place = re.search(r"\s*\(at line (\d+), column (\d+)\)$", message)
+    if place is None:
+        return _error("C001", Where(label), message)
+    where = Where(label, int(place[1]), int(place[2]))
+    return _error("C001", where, f"not valid TOML: {message[: place.start()]}")
+
+
+def absolute(value: Any, path: KeyPath, folder: Path) -> Any:
+    """Paths as seen from `folder`. One that begins with `${NAME}` waits until that is known."""
+    if isinstance(value, dict):
+        return {key: absolute(item, (*path, key), folder) for key, item in value.items()}
+    if path not in _PATH_KEYS:
+        return value
+    if isinstance(value, list):
+        return [absolute(item, path, folder) for item in value]
+    if isinstance(value, str) and "://" not in value and not value.startswith("${"):
+        return str((folder / Path(value).expanduser()).resolve())
+    return value
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both_tables = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both_tables else value
+    return merged
+
+
+def _forget_replaced(sources: dict[KeyPath, Where], above: dict[str, Any], path: KeyPath) -> None:
+    """A list or value that is replaced takes the places of what was below it along."""
+    for key, value in above.items():
+        here = (*path, key)
+        if isinstance(value, dict):
+            _forget_replaced(sources, value, here)
+            continue
+        for known in [known for known in sources if known[: len(here)] == here]:
+            del sources[known]
+
+
+def _error(code: str, where: Where, message: str) -> Finding:
+    return Finding(code, Severity.ERROR, message, where)

@@ -1,0 +1,260 @@
+"""TOML and env file → Environment, or every error at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import unquote
+
+from stockctl.core.errors import ConfigurationError, Where
+from stockctl.core.redact import Redactor
+from stockctl.core.report import Finding, Severity
+from stockctl.core.secret import Secret
+from stockctl.env.dotenv import EnvFile, read_env_file
+from stockctl.env.layers import Layers, absolute, read_layers
+from stockctl.env.masking import is_secret, passwords_in
+from stockctl.env.model import Environment, Table
+from stockctl.env.positions import Path as KeyPath
+from stockctl.env.project import Project
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An Environment with what is known about where it came from."""
+
+    environment: Environment
+    env_file: EnvFile | None
+    layers: Layers
+    process: Mapping[str, Secret]  # what the TOML files took from the process environment
+
+    def secrets(self) -> list[Secret]:
+        """What the redactor must know before anything is printed: also the password in a URL, as
+        it is and as it is written there."""
+        url = self.environment.database.url if self.environment.database else None
+        values = {**self.process, **(self.env_file.values() if self.env_file else {})}
+        declared = self.environment.variables
+        secrets = [v for k, v in values.items() if is_secret(k, v, declared.get(k))]
+        secrets += [url] if url else []
+        written = [password for each in secrets for password in passwords_in(each)]
+        return [*secrets, *written, *(Secret(unquote(each.reveal())) for each in written)]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of loading: `loaded` is None when the findings hold an error that prevents it."""
+
+    loaded: Loaded | None
+    findings: tuple[Finding, ...]
+
+
+def load(project: Project, name: str, process: Mapping[str, str]) -> Loaded:
+    """The environment. Raises ConfigurationError with every error found on the way."""
+    attempt = try_load(project, name, process)
+    errors = [f for f in attempt.findings if f.severity is Severity.ERROR]
+    if attempt.loaded is None or errors:
+        raise ConfigurationError(
+            f"environment {name} is not sound: {len(errors)} error{'s' * (len(errors) != 1)}",
+            findings=attempt.findings,
+            hint=f"stockctl env validate {name}",
+        )
+    return attempt.loaded
+
+
+def try_load(project: Project, name: str, process: Mapping[str, str]) -> Attempt:
+    """The same without raising, for those who want to report on several environments."""
+    layers = read_layers(project, name)
+    if layers.findings:
+        return Attempt(None, layers.findings)
+    data = _defaults(project, name, layers.data)
+    env_file, findings = _env_file(project, layers, process)
+    own = env_file.values() if env_file else {}
+    values = {**process, **{key: value.reveal() for key, value in own.items()}}
+    unset: list[Finding] = []
+    filled = absolute(_fill(data, (), values, layers, unset), (), project.folder)
+    findings += unset if not findings else []  # without its env file everything would be unset
+    file = Where(project.label(project.file(name)))
+    environment, wrong = _validate(filled, layers, file, Redactor(own.values()))
+    findings += [each for path, each in wrong if not _waits(filled, path)]
+    if environment is None:
+        return Attempt(None, _sorted(findings))
+    taken = {key: Secret(process[key]) for key in _references(layers.data) if key in process}
+    findings += _missing_files(environment, layers, project)
+    return Attempt(Loaded(environment, env_file, layers, taken), _sorted(findings))
+
+
+def _defaults(project: Project, name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """What depends on the environment's name and so cannot stand in the model."""
+    host = data.get("host", {})
+    backup = data.get("backup", {})
+    directory = str((project.root / ".stockctl" / name).resolve())
+    if isinstance(host, dict):
+        host = {"directory": directory, **host}
+        directory = host["directory"]
+    if isinstance(backup, dict):
+        backup = {"store": f"{directory}/backups", **backup}
+    return {**data, "name": name, "host": host, "backup": backup}
+
+
+def _env_file(
+    project: Project, layers: Layers, process: Mapping[str, str]
+) -> tuple[EnvFile | None, list[Finding]]:
+    path = layers.data.get("env_file")
+    if not isinstance(path, str):
+        return None, []
+    file = Path(path)
+    if not _there(file, folder=False):
+        where = layers.where(("env_file",))
+        example = file.with_name(f"{file.name}.example")
+        fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
+        finding = Finding(
+            "C006",
+            Severity.ERROR,
+            f"env_file: there is no {project.label(file)}",
+            where,
+            fix
+            if _there(example, folder=False)
+            else "Create it with one KEY=value a line, mode 0600.",
+        )
+        return None, [finding]
+    env_file = read_env_file(file, project.label(file), process)
+    return env_file, list(env_file.findings)
+
+
+def _fill(
+    value: Any,
+    path: KeyPath,
+    values: Mapping[str, str],
+    layers: Layers,
+    findings: list[Finding],
+) -> Any:
+    """Every `${NAME}` in every string replaced; unset ones become findings at their key."""
+    if isinstance(value, dict):
+        return {k: _fill(v, (*path, k), values, layers, findings) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_fill(v, (*path, i), values, layers, findings) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    for name in dict.fromkeys(_REFERENCE.findall(value)):
+        if name not in values:
+            findings.append(
+                Finding(
+                    "C005",
+                    Severity.ERROR,
+                    f"{dotted(path)}: ${{{name}}} is not set",
+                    layers.where(path),
+                    f"Set {name} in the environment's env file.",
+                )
+            )
+    return _REFERENCE.sub(lambda found: values.get(found[1], found[0]), value)
+
+
+def _references(value: Any) -> set[str]:
+    """Every NAME that some `${NAME}` asks for."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return {name for item in inner for name in _references(item)}
+    return set(_REFERENCE.findall(value)) if isinstance(value, str) else set()
+
+
+def _validate(
+    data: dict[str, Any], layers: Layers, file: Where, redactor: Redactor
+) -> tuple[Environment | None, list[tuple[KeyPath, Finding]]]:
+    """The environment, or what is wrong where; a value of the env file is never in a message."""
+    from pydantic import ValidationError
+
+    try:
+        return Environment.model_validate(data), []
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        wrong = [(tuple(each["loc"]), _finding(each, layers, file)) for each in details]
+        return None, [(path, replace(f, message=redactor.text(f.message))) for path, f in wrong]
+
+
+def _waits(data: Any, path: KeyPath) -> bool:
+    """Whether a value still has a `${NAME}` that is not set: that is reported, once, as such."""
+    for key in path:
+        try:
+            data = data[key]
+        except (LookupError, TypeError):
+            return False
+    return isinstance(data, str) and _REFERENCE.search(data) is not None
+
+
+def _finding(detail: ErrorDetails, layers: Layers, file: Where) -> Finding:
+    path: KeyPath = tuple(detail["loc"])
+    where = layers.where(path) or file
+    kind, said = detail["type"], detail["msg"]
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        near = get_close_matches(str(path[-1]), known, n=1)
+        fix = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+        return Finding("C002", Severity.ERROR, f"{dotted(path)}: unknown key", where, fix)
+    if kind == "missing":
+        return Finding("C004", Severity.ERROR, f"{dotted(path)}: must be set", where)
+    said = said.removeprefix("Value error, ")
+    message = f"{dotted(path)}: {said}" if path else said
+    return Finding("C003", Severity.ERROR, message, where)
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """The keys of the table at `path`, read off the model."""
+    model: type[Table] = Environment
+    for key in path:
+        field = next((f for n, f in model.model_fields.items() if key in (n, f.alias)), None)
+        if field is not None:
+            inner = [t for t in _types(field.annotation) if issubclass(t, Table)]
+            model = inner[0] if inner else model
+    return [f.alias or name for name, f in model.model_fields.items() if not f.exclude]
+
+
+def _types(annotation: Any) -> list[type]:
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation]
+    return [inner for part in get_args(annotation) for inner in _types(part)]
+
+
+def _missing_files(environment: Environment, layers: Layers, project: Project) -> list[Finding]:
+    service, database = environment.service, environment.database
+    wanted = [(("service", "compose"), path, False) for path in service.compose] if service else []
+    if service and service.build:
+        wanted.append((("service", "build"), service.build, True))
+    if database and database.migrations:
+        wanted.append((("database", "migrations"), database.migrations, True))
+    return [
+        Finding(
+            "C006",
+            Severity.ERROR,
+            f"{dotted(key)}: there is no {'folder' if folder else 'file'} {project.label(path)}",
+            layers.where(key),
+        )
+        for key, path, folder in wanted
+        if not _there(path, folder=folder)
+    ]
+
+
+def _there(path: Path, *, folder: bool) -> bool:
+    try:
+        return path.is_dir() if folder else path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def dotted(path: KeyPath) -> str:
+    """`smoke[0].path`, as people write it."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    return text
+
+
+def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=Finding.sort_key))

@@ -1,0 +1,221 @@
+"""The Environment: one definition that validates, documents itself and gives the JSON Schema.
+
+A field's description is its documentation (`docs/configuration.md` is generated from here), so
+every field has one. Keys appear here when the code behind them works, not before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from stockctl.core.errors import ConfigurationError
+from stockctl.env.types import Duration, FilePath, ProjectName, SecretValue
+
+
+class Table(BaseModel):
+    """A TOML table: frozen, unknown keys refused, inputs kept out of error messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Service(Table):
+    """The Docker Compose service that is deployed."""
+
+    name: ProjectName = Field(description="The compose project is `<name>-<environment>`.")
+    compose: tuple[FilePath, ...] = Field(
+        min_length=1, description="Compose files, as for `docker compose -f`, in that order."
+    )
+    release: tuple[str, ...] = Field(
+        min_length=1, description="The compose services that a release replaces."
+    )
+    web: str = Field(description="The one of them that takes requests.")
+    port: int = Field(ge=1, le=65535, description="Its port inside the container.")
+    image: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._/:-]*$",
+        description="What is released, without a tag: the tag is the version.",
+    )
+    build: FilePath | None = Field(
+        None, description="Build the image from this folder; absent: it is pulled."
+    )
+    url: str = Field(pattern=r"^https?://", description="Where its users reach it.")
+    health: str = Field("/health", pattern=r"^/", description="Answers 200 when it is well.")
+
+    @model_validator(mode="after")
+    def _web_is_released(self) -> Service:
+        if self.web not in self.release:
+            raise ValueError(f'web = "{self.web}" is not one of release = {list(self.release)}')
+        return self
+
+
+class HostSettings(Table):
+    """Where the environment lives."""
+
+    directory: FilePath = Field(
+        description="Releases, journal, lock and backups. Default: `.stockctl/<environment>`"
+        " beside `environments/`."
+    )
+
+
+class DatabaseSettings(Table):
+    """The PostgreSQL database behind the service."""
+
+    url: SecretValue | None = Field(
+        None, description="`postgresql://user:password@host:port/database`, as seen from the host."
+    )
+    service: str | None = Field(
+        None,
+        description="Run pg_dump and pg_restore in this compose service; absent: on this machine.",
+    )
+    embedded: StrictBool = Field(
+        False, description="A Postgres from a wheel, its data under `host.directory`; no url."
+    )
+    migrations: FilePath | None = Field(None, description="The folder with the SQL files.")
+    lock_timeout: Duration = Field(
+        2.0, description="How long a migration waits for a table lock before it gives up."
+    )
+    statement_timeout: Duration = Field(
+        900.0, description="How long one statement of a migration may run."
+    )
+
+    @model_validator(mode="after")
+    def _one_server(self) -> DatabaseSettings:
+        if self.embedded == (self.url is not None):
+            raise ValueError("set either url or embedded = true")
+        if self.embedded and self.service:
+            raise ValueError("embedded = true needs no service")
+        return self
+
+
+class Keep(Table):
+    """Which backups `backup prune` keeps. A backup stays if any rule wants it."""
+
+    last: int = Field(0, ge=0, description="The newest N.")
+    within: Duration = Field(0.0, description="All that are younger than this.")
+    daily: int = Field(0, ge=0, description="The newest of each of the last N days that have one.")
+    weekly: int = Field(0, ge=0, description="The same for ISO weeks.")
+    monthly: int = Field(0, ge=0, description="The same for months.")
+    yearly: int = Field(0, ge=0, description="The same for years.")
+
+
+class BackupSettings(Table):
+    """Where backups go and how long they stay."""
+
+    store: str = Field(
+        description="A folder, relative to this file. Default: `backups` under `host.directory`."
+    )
+    recipients: tuple[str, ...] = Field(
+        (), description="age public keys (`age1…`). With one or more, backups are encrypted."
+    )
+    identity_file: FilePath | None = Field(
+        None, description="The age private key; needed only to restore an encrypted backup."
+    )
+    compression: int = Field(3, ge=1, le=19, description="zstd level.")
+    keep: Keep = Field(
+        default_factory=lambda: Keep.model_validate(
+            {"last": 3, "within": "48h", "daily": 30, "monthly": 12}
+        ),
+        description="Retention: rules are ORed.",
+    )
+    minimum: int = Field(3, ge=1, description="Prune never leaves fewer than this.")
+
+
+class DeploySettings(Table):
+    """How one release replaces another."""
+
+    strategy: Literal["recreate"] = Field(
+        "recreate",
+        description="The container is replaced in place; the service is away while it starts.",
+    )
+    backup_first: StrictBool = Field(True, description="Back up before migrations are applied.")
+    health_timeout: Duration = Field(
+        60.0, description="How long a release may take until its health check answers 200."
+    )
+    stop_timeout: Duration = Field(
+        30.0, description="How long the old container may take to finish what it holds."
+    )
+    keep: int = Field(5, ge=1, description="How many releases stay recorded with their files.")
+
+
+class SmokeCheck(Table):
+    """A request to the running service and what must come back."""
+
+    name: str = Field(min_length=1, description="What a person calls it.")
+    method: str = Field("GET", pattern=r"^[A-Z]+$", description="The HTTP method.")
+    path: str = Field(pattern=r"^/", description="Appended to `service.url`. `{run}` is a new id.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Sent with the request.")
+    json_body: Any | None = Field(
+        None, alias="json", description="Sent as JSON; `{run}` in strings is a new id."
+    )
+    status: tuple[int, ...] = Field(
+        (200,), min_length=1, description="Each answer must have one of these."
+    )
+    any_status: int | None = Field(
+        None, description="With `repeat`: at least one answer must have this."
+    )
+    expect_headers: dict[str, str] = Field(
+        default_factory=dict, description="Headers that must come back, with exactly this value."
+    )
+    contains: str | None = Field(None, description="Text that the body must hold.")
+    repeat: int = Field(1, ge=1, le=1000, description="How many times it is sent, in parallel.")
+    timeout: Duration = Field(10.0, description="For each answer.")
+
+
+class Variable(Table):
+    """What `env validate` knows about one variable of the env file."""
+
+    type: Literal[
+        "string", "secret", "int", "port", "bool", "url", "postgres_url", "email", "origins"
+    ] = Field("string", description="`origins` is a comma-separated list of http(s) origins.")
+    required: StrictBool = Field(False, description="Must be set and not empty.")
+    secret: StrictBool | None = Field(
+        None, description="Masked in every output. Default: by type, name and shape."
+    )
+    min_length: int | None = Field(
+        None, ge=1, description="In characters. Default: 32 where `type` is `secret`."
+    )
+    allowed: tuple[str, ...] = Field((), description="The only values it may have.")
+    description: str = Field("", description="What it is for.")
+
+
+class Environment(Table):
+    """One `environments/NAME.toml`, with what it extends."""
+
+    name: str = Field(description="From the file's name.", exclude=True)
+    extends: str | None = Field(
+        None, description="Another file here, without `.toml`; the nearer file wins, key by key."
+    )
+    protected: StrictBool = Field(
+        False, description="Ask for the environment's name before anything destructive."
+    )
+    env_file: FilePath | None = Field(
+        None, description="`KEY=value` lines for `${KEY}` in this file and for Compose."
+    )
+    service: Service | None = Field(None, description="See `[service]`.")
+    host: HostSettings = Field(description="See `[host]`.")
+    database: DatabaseSettings | None = Field(None, description="See `[database]`.")
+    backup: BackupSettings = Field(description="See `[backup]`.")
+    deploy: DeploySettings = Field(default_factory=DeploySettings, description="See `[deploy]`.")
+    smoke: tuple[SmokeCheck, ...] = Field((), description="`[[smoke]]`, once for each check.")
+    variables: dict[str, Variable] = Field(
+        default_factory=dict, description="`[variables.NAME]`, once for each variable."
+    )
+
+    @model_validator(mode="after")
+    def _deployed_with_a_server(self) -> Environment:
+        database = self.database
+        if self.service is not None and database is not None and database.embedded:
+            raise ValueError(
+                "[service] and database.embedded: a container cannot reach it, set url"
+            )
+        if self.service is None and database is not None and database.service:
+            raise ValueError("database.service needs [service], whose compose files have it")
+        return self
+
+    @property
+    def project(self) -> str:
+        """The compose project. Raises ConfigurationError where there is no service."""
+        if self.service is None:
+            raise ConfigurationError(f"{self.name} has no [service]: there is nothing to deploy")
+        return f"{self.service.name}-{self.name}"

@@ -1,0 +1,1 @@
+"""Requests to a running service, and what must come back."""

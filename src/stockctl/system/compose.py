@@ -1,0 +1,141 @@
+"""Docker Compose: argv in, documents out. Pure functions; a Host runs what they return.
+
+Compose is driven by its CLI because the SDK has no compose and plans none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stockctl.core.command import Command
+from stockctl.core.errors import ToolFailed
+from stockctl.core.secret import Secret
+
+RELEASE_LABEL = "stockctl.release"
+
+
+def version() -> Command:
+    """Prints the plugin's version, like `2.40.3`; fails where there is no Compose v2."""
+    return Command(("docker", "compose", "version", "--short"))
+
+
+def render(
+    project: str, files: Sequence[Path], values: Mapping[str, Secret], directory: Path
+) -> Command:
+    """Prints the merged and interpolated configuration as JSON.
+
+    The env file's values go in through the environment, where they win over what happens to be
+    set in the operator's shell: Compose prefers the shell over `--env-file`.
+    """
+    named = [part for file in files for part in ("-f", str(file))]
+    environment = {key: value.reveal() for key, value in values.items()}
+    argv = ("docker", "compose", "-p", project, *named, "--env-file", "/dev/null")
+    arguments = ("config", "--format", "json")
+    return Command((*argv, *arguments), environment=environment, directory=directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A configuration that needs nothing else: no env file, no interpolation, absolute paths.
+
+    It holds secrets in clear and lives in files of mode 0600 only.
+    """
+
+    document: dict[str, Any]
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Rendered:
+        """What `render` printed, or `to_bytes` made. Raises ToolFailed for anything else."""
+        try:
+            document = json.loads(text)
+            if isinstance(document["services"], dict):
+                return cls(document)
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise ToolFailed("docker compose config printed something that is not a configuration")
+
+    def to_bytes(self) -> bytes:
+        """JSON, which is YAML, which Compose reads."""
+        return json.dumps(self.document, indent=1, sort_keys=True).encode() + b"\n"
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return tuple(self.document["services"])
+
+    def pinned(self, services: Sequence[str], image_id: str, release: str) -> Rendered:
+        """The same with the released services bound to one image id and labelled.
+
+        The label makes Compose replace the container even where nothing else differs, and tells
+        afterwards which release a container belongs to.
+        """
+        changed: dict[str, Any] = {}
+        for name, service in self.document["services"].items():
+            if name in services:
+                service = {key: value for key, value in service.items() if key != "build"}
+                labels = {**service.get("labels", {}), RELEASE_LABEL: release}
+                service |= {"image": image_id, "pull_policy": "never", "labels": labels}
+            changed[name] = service
+        return Rendered({**self.document, "services": changed})
+
+    def with_environment(self, service: str, values: Mapping[str, str]) -> Rendered:
+        """The same with exactly these variables in one service."""
+        services = dict(self.document["services"])
+        escaped = {key: value.replace("$", "$$") for key, value in values.items()}
+        services[service] = {**services[service], "environment": escaped}
+        return Rendered({**self.document, "services": services})
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A compose project run from one rendered file."""
+
+    project: str
+    file: Path
+
+    def _command(self, *arguments: str) -> Command:
+        # an empty env file: a `.env` that lies around must not change what was rendered
+        argv = ("docker", "compose", "-p", self.project, "-f", str(self.file))
+        return Command((*argv, "--env-file", "/dev/null", "--progress", "plain", *arguments))
+
+    def start(self, services: Sequence[str]) -> Command:
+        """Starts what is not running and leaves what runs as it is. Only these: one that depends
+        on a released service (a proxy, say) must not start the new release on the way."""
+        flags = ("--detach", "--no-recreate", "--no-deps", "--no-build")
+        return self._command("up", *flags, *services)
+
+    def replace(self, services: Sequence[str], stop_timeout_s: float) -> Command:
+        """Stops the old containers and starts new ones from this file."""
+        flags = ("--detach", "--no-deps", "--no-build", "--timeout", str(round(stop_timeout_s)))
+        return self._command("up", *flags, *services)
+
+    def remove(self, services: Sequence[str]) -> Command:
+        """Stops and removes the containers of these services; volumes stay."""
+        return self._command("rm", "--stop", "--force", *services)
+
+
+def enter(project: str, service: str) -> tuple[str, ...]:
+    """The argv that runs a program in a service's running container."""
+    return ("docker", "compose", "-p", project, "exec", "-T", service)
+
+
+def build(folder: Path, tag: str, version: str) -> Command:
+    """Builds an image; `VERSION` is a build argument that a Dockerfile may use.
+
+    By way of Compose, which carries BuildKit: `docker build` without the buildx plugin falls back
+    to the old builder.
+    """
+    labels = {"org.opencontainers.image.version": version}
+    recipe = {"context": str(folder), "args": {"VERSION": version}, "labels": labels}
+    document = {"name": "stockctl-build", "services": {"image": {"image": tag, "build": recipe}}}
+    argv = ("docker", "compose", "-f", "-", "--env-file", "/dev/null", "--progress", "plain")
+    escaped = json.dumps(document).replace("$", "$$")
+    return Command((*argv, "build"), input=Secret(escaped))
+
+
+def pull(reference: str) -> Command:
+    """Fetches an image from its registry."""
+    return Command(("docker", "pull", reference))

@@ -1,0 +1,149 @@
+"""The Docker engine through its SDK: containers, health, logs, image ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stockctl.core.errors import EngineUnavailable, ToolFailed
+from stockctl.system.compose import RELEASE_LABEL
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+TIMEOUT_S = 60
+_HINT = "Is it running, and may you use it? stockctl doctor"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the engine says of one container."""
+
+    id: str
+    name: str
+    service: str
+    image_id: str
+    release: str | None
+    status: str  # created, running, paused, restarting, exited, dead
+    health: str | None  # starting, healthy, unhealthy; None where the image has no check
+    exit_code: int
+    restarts: int
+
+    @property
+    def gave_up(self) -> bool:
+        """It has ended, or is being started again and again."""
+        return self.status in ("exited", "dead", "restarting") or self.restarts > 0
+
+
+class Engine:
+    """A connection to the engine that $DOCKER_HOST names, else the local one. Lazy."""
+
+    def __init__(self, timeout_s: int = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._connected: DockerClient | None = None
+
+    @property
+    def _client(self) -> DockerClient:
+        if self._connected is None:
+            import docker
+
+            with _errors("reach the Docker engine"):
+                self._connected = docker.from_env(timeout=self._timeout_s)
+        return self._connected
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connected is not None:
+            self._connected.close()
+
+    def version(self) -> str:
+        """The engine's version. Raises EngineUnavailable."""
+        with _errors("reach the Docker engine"):
+            return str(self._client.version()["Version"])
+
+    def containers(self, project: str) -> tuple[Container, ...]:
+        """Every container of a compose project, running or not, but no one-off ones."""
+        wanted = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
+        with _errors("list containers"):
+            found = self._client.containers.list(
+                all=True,
+                filters={"label": wanted},
+                ignore_removed=True,  # one may go between the list and the look at it
+            )
+            return tuple(sorted((_container(c.attrs) for c in found), key=lambda c: c.name))
+
+    def logs(self, container_id: str, lines: int) -> str:
+        """The last lines that a container wrote."""
+        with _errors("read a container's log"):
+            raw: bytes = self._client.containers.get(container_id).logs(tail=lines)
+            return raw.decode(errors="replace")
+
+    def environment(self, container_id: str) -> dict[str, str]:
+        """The variables that a container was given, without those that its image brings."""
+        with _errors("look at a container"):
+            container = self._client.containers.get(container_id)
+            image = self._client.images.get(container.attrs["Image"])
+        own = container.attrs["Config"]["Env"] or []
+        brought = set(image.attrs["Config"].get("Env") or [])
+        return dict(each.split("=", 1) for each in own if each not in brought and "=" in each)
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image that this engine has, else None."""
+        from docker.errors import ImageNotFound
+
+        with _errors("look for an image"):
+            try:
+                return str(self._client.images.get(reference).id)
+            except ImageNotFound:
+                return None
+
+    def tag(self, image_id: str, repository: str, tag: str) -> None:
+        """Gives an image one more name, which keeps it from being pruned."""
+        with _errors("name an image"):
+            self._client.images.get(image_id).tag(repository, tag)
+
+    def untag(self, reference: str) -> None:
+        """Takes the name away; the image goes with its last name, unless a container uses it."""
+        from docker.errors import APIError, ImageNotFound
+
+        with _errors("remove an image's name"):
+            try:
+                self._client.images.remove(reference)
+            except ImageNotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:  # 409: a container still uses it
+                    raise
+
+
+def _container(attributes: dict[str, Any]) -> Container:
+    labels, state = attributes["Config"]["Labels"], attributes["State"]
+    return Container(
+        id=attributes["Id"],
+        name=attributes["Name"].lstrip("/"),
+        service=labels["com.docker.compose.service"],
+        image_id=attributes["Image"],
+        release=labels.get(RELEASE_LABEL),
+        status=state["Status"],
+        health=state.get("Health", {}).get("Status"),
+        exit_code=state["ExitCode"],
+        restarts=attributes["RestartCount"],
+    )
+
+
+@contextmanager
+def _errors(doing: str) -> Iterator[None]:
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except APIError as error:
+        said = error.explanation or str(error)
+        raise ToolFailed(f"the Docker engine cannot {doing}: {said}") from error
+    except (DockerException, RequestException) as error:
+        raise EngineUnavailable(
+            "the Docker engine does not answer", details=str(error), hint=_HINT
+        ) from error

@@ -1,0 +1,85 @@
+"""The Host port: run, read, write, lock. What a release lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Protocol
+
+from stockctl.core.command import Command, Completed
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, for whoever finds it held."""
+
+    who: str
+    doing: str
+    since: datetime
+
+
+class Streaming(Protocol):
+    """A running Command whose bytes are streamed. Leaving the block early ends it."""
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Where to write, when it was started for that."""
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Where to read."""
+
+    def close_stdin(self) -> None:
+        """Nothing more to write."""
+
+    def check(self, timeout_s: float | None = None) -> None:
+        """Wait for the end; ToolFailed unless the exit code is 0."""
+
+
+class Host(Protocol):
+    """A machine. Every call either did what it says or raised a StockctlError.
+
+    `run` raises ToolMissing, DeadlineExceeded and, with `check`, ToolFailed. File calls raise
+    HostFailed. `write` is atomic: readers see the old content or the new.
+    """
+
+    @property
+    def name(self) -> str:
+        """For messages: `this machine`, `deploy@prod.example.com`."""
+
+    def run(
+        self,
+        command: Command,
+        *,
+        timeout_s: float,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run to the end. `on_line` hears each line of both outputs while it runs."""
+
+    def stream(self, command: Command, *, stdin: bool = False) -> AbstractContextManager[Streaming]:
+        """Start it and stream; the block must call `check`."""
+
+    def read(self, path: Path) -> bytes: ...
+
+    def write(self, path: Path, data: bytes, mode: int = 0o600) -> None: ...
+
+    def append(self, path: Path, data: bytes) -> None:
+        """Add a line to a file (0600), on disk when this returns."""
+
+    def exists(self, path: Path) -> bool: ...
+
+    def names(self, folder: Path) -> list[str]:
+        """What is in a folder, sorted; empty when there is no such folder."""
+
+    def remove(self, path: Path) -> None:
+        """A file or a folder with all that is in it; fine when there is none."""
+
+    def lock(self, path: Path, holder: Holder) -> AbstractContextManager[None]:
+        """Hold it for the block. Raises Locked, naming the holder. Dies with its process."""
+
+    def holder(self, path: Path) -> str | None:
+        """Who holds the lock at this moment; None when it is free."""

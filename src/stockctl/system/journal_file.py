@@ -1,0 +1,109 @@
+"""The journal of an environment on its host."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stockctl.core.clock import Clock
+from stockctl.core.errors import HostFailed
+from stockctl.core.journal import Entry, Operation, Outcome, operations
+from stockctl.core.progress import Message, Reporter, silent
+from stockctl.core.redact import Redactor
+from stockctl.core.report import Severity
+from stockctl.system.host import Holder, Host
+
+
+def operator() -> str:
+    """Who is at the keyboard: `user@machine`. A user id without a name (in containers) is fine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Appends to `<directory>/journal.jsonl`; each line is on disk before the work goes on."""
+
+    host: Host
+    directory: Path
+    environment: str
+    clock: Clock
+    redactor: Redactor
+    report: Reporter = silent
+
+    @property
+    def path(self) -> Path:
+        return self.directory / "journal.jsonl"
+
+    def holder(self, doing: str) -> Holder:
+        """Us, as the holder of a lock."""
+        return Holder(operator(), doing, self.clock.now())
+
+    @contextmanager
+    def operation(self, command: str) -> Iterator[None]:
+        """Writes `started`, runs the block, writes how it ended; exceptions pass.
+
+        A line that cannot be written is said and stops nothing: pruning is what helps a full
+        disk, and what is done must not look like a failure.
+        """
+        identity = uuid.uuid4().hex[:12]
+        began = self.clock.monotonic()
+        self._try(identity, command, Outcome.STARTED)
+        try:
+            yield
+        except BaseException as error:
+            reason = str(error) or type(error).__name__
+            self._try(identity, command, Outcome.FAILED, reason, self._since(began))
+            raise
+        self._try(identity, command, Outcome.FINISHED, "", self._since(began))
+
+    def _since(self, began: float) -> float:
+        return round(self.clock.monotonic() - began, 3)
+
+    def _try(
+        self,
+        identity: str,
+        command: str,
+        outcome: Outcome,
+        detail: str = "",
+        duration_s: float | None = None,
+    ) -> None:
+        try:
+            self._write(identity, command, outcome, detail, duration_s)
+        except HostFailed as unwritten:
+            text = f"the journal misses that {command} {outcome}: {unwritten}"
+            self.report(Message(text, Severity.WARNING))
+
+    def _write(
+        self,
+        identity: str,
+        command: str,
+        outcome: Outcome,
+        detail: str = "",
+        duration_s: float | None = None,
+    ) -> None:
+        entry = Entry(
+            identity,
+            command,
+            self.environment,
+            outcome,
+            operator(),
+            self.clock.now(),
+            self.redactor.text(detail),
+            duration_s,
+        )
+        self.host.append(self.path, entry.to_line())
+
+    def operations(self) -> list[Operation]:
+        """What was done, oldest first."""
+        if not self.host.exists(self.path):
+            return []
+        return operations(self.host.read(self.path).splitlines())

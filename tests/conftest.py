@@ -1,0 +1,93 @@
+"""Shared by all layers: a real Postgres without Docker, a clock that only moves when told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from stockctl.core.progress import Event, Progress
+from stockctl.system.embedded import serve
+from stockctl.system.postgres import Database
+
+
+@dataclass
+class FakeClock:
+    """Stands still at an instant; `sleep` moves it."""
+
+    at: datetime = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+    slept_s: float = 0.0
+
+    def now(self) -> datetime:
+        return self.at + timedelta(seconds=self.slept_s)
+
+    def monotonic(self) -> float:
+        return self.slept_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+
+@dataclass
+class Recorder:
+    """A Reporter that remembers what it was told."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def progress(recorder: Recorder, clock: FakeClock) -> Progress:
+    return Progress(recorder, clock)
+
+
+SERVER_FOLDER = "STOCKCTL_TEST_SERVER"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for the server of a run. Not below pytest's own, which every run of the same
+    user locks again: as root the server runs as somebody else."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER_FOLDER] = tempfile.mkdtemp(prefix="stockctl-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(SERVER_FOLDER), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Database]:
+    """An embedded Postgres, one for all the workers of a run; its database is for nobody."""
+    with serve(Path(os.environ[SERVER_FOLDER]) / "postgres") as database:
+        yield database
+
+
+@pytest.fixture
+def database(server: Database) -> Iterator[Database]:
+    """An empty database of the test's own."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with server.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield server.to(name)
+    with server.connect() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,0 +1,226 @@
+"""A project of a test's own on the real engine: its own name, ports, containers, images."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+STOCKCTL = Path(sys.executable).with_name("stockctl")
+DEADLINE_S = 180
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+
+@dataclass(frozen=True)
+class StagingProject:
+    """The repository's own project, copied, under another name and on free ports."""
+
+    root: Path
+    name: str
+    port: int
+
+    @property
+    def compose_project(self) -> str:
+        return f"{self.name}-staging"
+
+    @property
+    def directory(self) -> Path:
+        return self.root / ".stockctl" / "staging"
+
+    @property
+    def env_file(self) -> Path:
+        return self.root / "environments" / ".env.staging"
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [str(STOCKCTL), "--root", str(self.root), *arguments]
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None) -> Done:
+        done = subprocess.run(
+            self.argv(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str) -> Done:
+        done = self.run(*arguments)
+        assert done.code == 0, done.err
+        return done
+
+    def deploy(self, tag: str, *more: str) -> Done:
+        return self.run("deploy", "staging", "--tag", tag, *more)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.argv(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def until(self, process: subprocess.Popen[str], text: str) -> None:
+        """Reads its progress until `text` shows up."""
+        assert process.stderr is not None
+        seen = ""
+        for line in process.stderr:
+            seen += line
+            if text in line:
+                return
+        raise AssertionError(f"{text!r} never came:\n{seen}")
+
+    def interrupt_at(self, text: str, *arguments: str, number: int = signal.SIGINT) -> Done:
+        """Runs it and sends a signal as soon as its progress shows `text`."""
+        process = self.start(*arguments)
+        self.until(process, text)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=DEADLINE_S)
+        return Done(process.returncode, out, err)
+
+    def set(self, **values: str) -> None:
+        """Changes lines of the env file, or adds them."""
+        lines = self.env_file.read_text().splitlines()
+        kept = [line for line in lines if line.partition("=")[0] not in values]
+        self.env_file.write_text(
+            "\n".join([*kept, *(f"{k}={v}" for k, v in values.items())]) + "\n"
+        )
+
+    def toml(self, text: str) -> None:
+        """Adds to staging.toml."""
+        file = self.root / "environments" / "staging.toml"
+        file.write_text(file.read_text() + text)
+
+    def health(self) -> dict[str, Any] | None:
+        """What the service says of itself; None where nothing answers."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/health", timeout=5
+            ) as answer:
+                document: dict[str, Any] = json.load(answer)
+                return document
+        except (OSError, urllib.error.URLError):
+            return None
+
+    def version(self) -> str | None:
+        """The version that serves."""
+        said = self.health()
+        return said["version"] if said else None
+
+    def psql(self, sql: str) -> str:
+        return self.docker(
+            "compose", "-p", self.compose_project, "exec", "-T", "postgres",
+            "psql", "-X", "-U", "stockmind", "stockmind", "-Atc", sql,
+        )  # fmt: skip
+
+    def docker(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["docker", *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def live(self) -> str:
+        release: str = self.ok("deploy", "status", "staging", "--json").data["data"]["live"]["id"]
+        return release
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def eventually(question: Any, *, within_s: float = 20) -> Any:
+    """Asks until the answer is true."""
+    deadline = time.monotonic() + within_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)
+    return answer
+
+
+def _fill_in(example: str, port: int, postgres_port: int) -> str:
+    values = {
+        "PORT": str(port),
+        "POSTGRES_PORT": str(postgres_port),
+        "POSTGRES_IMAGE": "stockctl-testbed/postgres:15",
+        **{
+            name: secrets.token_hex(32)
+            for name in ("SESSION_SECRET", "JWT_SECRET", "POSTGRES_PASSWORD")
+        },
+    }
+    kept = [line for line in example.splitlines() if line.partition("=")[0] not in values]
+    # the password first: DATABASE_URL refers to it
+    return "\n".join([*(f"{k}={v}" for k, v in values.items()), *kept]) + "\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[StagingProject]:
+    name = f"sct{uuid.uuid4().hex[:8]}"
+    root = tmp_path / "project"
+    for folder in ("environments", "migrations", "examples/stockmind-api"):
+        ignored = shutil.ignore_patterns(".env.staging", ".env.prod")
+        shutil.copytree(REPO / folder, root / folder, ignore=ignored)
+    base = root / "environments" / "base.toml"
+    text = base.read_text().replace('= "stockmind"\n', f'= "{name}"\n')
+    base.write_text(text.replace('image   = "stockmind-api"', f'image   = "{name}-api"'))
+    # what a test may switch on, which the service's own compose file has no reason to know
+    compose = root / "environments" / "compose.staging.yaml"
+    faults = ("FAULT_UNHEALTHY", "FAULT_CRASH", "FAULT_START_DELAY_S")
+    switches = "".join(f"\n      {fault}: ${{{fault}:-}}" for fault in faults)
+    compose.write_text(compose.read_text().rstrip() + f"\n    environment:{switches}\n")
+    port = free_port()
+    env_file = root / "environments" / ".env.staging"
+    env_file.touch(mode=0o600)
+    example = (root / "environments" / ".env.staging.example").read_text()
+    env_file.write_text(_fill_in(example, port, free_port()))
+    made = StagingProject(root, name, port)
+    yield made
+    _take_away(made)
+
+
+def _take_away(project: StagingProject) -> None:
+    names = [project.compose_project]
+    for name in names:
+        command = ["docker", "compose", "-p", name, "down", "--volumes", "--timeout", "1"]
+        subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=False)
+    references = (f"{project.name}-api", f"stockctl-kept/{project.compose_project}")
+    for reference in references:
+        found = project.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", reference)
+        if found:
+            command = ["docker", "image", "rm", *found.split()]
+            subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=False)

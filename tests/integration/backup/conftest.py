@@ -1,0 +1,136 @@
+"""A bench: a database, a folder store and everything that create and restore ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from stockctl.backup.catalog import Catalogue, choose, list_backups
+from stockctl.backup.create import CreateOptions, create
+from stockctl.backup.manifest import Backup
+from stockctl.backup.restore import Restored, RestorePlan, plan_restore, restore
+from stockctl.backup.stores.directory import DirectoryStore
+from stockctl.core.clock import SystemClock
+from stockctl.core.progress import Progress, Reporter, silent
+from stockctl.system.host import Holder
+from stockctl.system.local import LocalHost
+from stockctl.system.postgres import Database
+
+HOLDER = Holder("anna@desk", "test", datetime(2026, 11, 22, 3, tzinfo=UTC))
+
+
+@dataclass
+class Bench:
+    """Short words for long calls."""
+
+    database: Database
+    store: DirectoryStore
+    directory: Path
+    report: Reporter = silent
+    recipients: tuple[str, ...] = ()
+    identity_file: Path | None = None
+    environment: str = "prod"
+
+    def create(self, **changes: Any) -> Backup:
+        options = CreateOptions(
+            environment=self.environment,
+            lock_holder=HOLDER,
+            **({"recipients": self.recipients} | changes),
+        )
+        return create(self.database, self.store, options, **self.ports())
+
+    def restore(self, which: str = "latest") -> Restored:
+        return restore(
+            self.plan(which),
+            self.database,
+            self.store,
+            identity_file=self.identity_file,
+            lock_holder=HOLDER,
+            **self.ports(),
+        )
+
+    def plan(self, which: str = "latest") -> RestorePlan:
+        return plan_restore(choose(self.catalogue(), which), self.database, datetime.now(UTC))
+
+    def ports(self) -> dict[str, Any]:
+        clock = SystemClock()
+        return {
+            "host": LocalHost(),
+            "directory": self.directory,
+            "progress": Progress(self.report, clock),
+            "clock": clock,
+        }
+
+    def catalogue(self) -> Catalogue:
+        return list_backups(self.store, self.environment)
+
+    def run(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.database.connect() as connection:
+            cursor = connection.execute(query, values or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def on(self, report: Reporter) -> Bench:
+        return replace(self, report=report)
+
+    def databases(self) -> dict[str, bool]:
+        """Those on the server that begin with our name, and whether they let sessions in."""
+        with self.database.to("postgres").connect() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT datname, datallowconn FROM pg_database WHERE starts_with(datname, %s)",
+                    (self.database.dsn.database,),
+                ).fetchall()
+            )
+
+    def files(self) -> list[str]:
+        """All that lies in the store; its lock stays there for good."""
+        names = {path.name for path in self.store.path.iterdir()}
+        return sorted(names - {f".{self.environment}.lock"})
+
+    def fill(self, rows: int = 1000, width: int = 100) -> None:
+        """A table `item` whose content does not compress to nothing."""
+        self.run(
+            "CREATE TABLE item AS SELECT n AS id,"
+            f" (SELECT string_agg(md5(n::text || i::text), '') FROM generate_series(1, {width} / 32"
+            f" + 1) i) AS body FROM generate_series(1, {rows}) n"
+        )
+
+    def items(self) -> int:
+        return int(self.run("SELECT count(*) FROM item")[0][0])
+
+
+@pytest.fixture
+def bench(database: Database, tmp_path: Path) -> Any:
+    yield Bench(database, DirectoryStore(tmp_path / "store"), tmp_path / "host")
+    _drop_copies(database)
+
+
+@pytest.fixture
+def sealed(bench: Bench, tmp_path: Path) -> Bench:
+    """The same with encryption."""
+    identity = pyrage.x25519.Identity.generate()
+    path = tmp_path / "key.txt"
+    path.write_text(f"{identity}\n")
+    return replace(bench, recipients=(str(identity.to_public()),), identity_file=path)
+
+
+def _drop_copies(database: Database) -> None:
+    from psycopg import sql
+
+    with database.to("postgres").connect() as connection:
+        names = connection.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)",
+            (f"{database.dsn.database}_",),
+        ).fetchall()
+        for (name,) in names:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name))
+            )
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )

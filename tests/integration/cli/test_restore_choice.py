@@ -1,0 +1,53 @@
+"""Which backup `backup restore` takes when nobody names one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STOCKCTL = Path(sys.executable).with_name("stockctl")
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="stockctl-tests-") as folder:
+        environments = Path(folder) / "environments"
+        environments.mkdir()
+        (environments / "one.toml").write_text("[database]\nembedded = true\n")
+        yield Path(folder)
+
+
+def run(root: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    argv = [str(STOCKCTL), "--root", str(root), "--json", *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, document
+
+
+def test_a_damaged_newest_backup_is_not_passed_over_in_silence(root: Path) -> None:
+    ids = [run(root, "backup", "create")[1]["data"]["backup"]["id"] for _ in range(2)]
+    newest = max(ids)
+    manifest = root / ".stockctl" / "one" / "backups" / f"one.{newest}.json"
+    manifest.write_text(manifest.read_text().replace('"rows"', '"rows "'))
+    code, said = run(root, "backup", "restore", "--yes")
+    assert code == 8
+    assert min(ids) in said["error"]["hint"]
+    code, said = run(root, "backup", "restore", "--yes", "--backup", min(ids))
+    assert code == 0, said
+    assert said["data"]["restored"]["id"] == min(ids)
+
+
+def test_a_path_with_a_space_is_said(root: Path) -> None:
+    spaced = root / "with space" / "environments"
+    spaced.mkdir(parents=True)
+    (spaced / "one.toml").write_text("[database]\nembedded = true\n")
+    code, said = run(spaced.parent, "backup", "create")
+    assert code == 3
+    assert "space" in said["error"]["message"]

@@ -18,13 +18,17 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: its stable code, where it is, what it is, how to mend it."""
+    """One thing that is wrong: its stable code, where it is, what it is, how to mend it.
+
+    `quote` is the line it is about, with every value in it masked.
+    """
 
     code: str
     severity: Severity
     message: str
     where: Where | None = None
     fix: str = ""
+    quote: str = ""
 
     def sort_key(self) -> tuple[str, int, int, str]:
         """By file, line, column, code: the order in which a person mends them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,25 +13,41 @@ from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
 
 SIZE_LIMIT_BYTES = 8_000_000
+BOM = "\ufeff"
+_INDENT = re.compile(r"\s*")
+_NEWLINE = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One `KEY=value`. The value is interpolated; it may always be a secret."""
+    """One `KEY=value`, with what the rules want to know of how it is written."""
 
     key: str
-    value: Secret
+    value: Secret  # interpolated
     where: Where
+    written: Secret  # the whole statement as it stands in the file, without the lines before it
+    unset: tuple[str, ...] = ()  # the X of each `${X}` that has no value
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A statement that is none, up to the end of its first line."""
+
+    where: Where
+    written: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """The bindings of one file, in its order, and what is wrong with it."""
+    """The statements of one file, in its order. `findings` says why it could not be read."""
 
     path: Path
     label: str
     bindings: tuple[Binding, ...] = ()
+    broken: tuple[Broken, ...] = ()
     findings: tuple[Finding, ...] = ()
+    text: Secret = Secret("")
+    sealed: bool = False
 
     def values(self) -> dict[str, Secret]:
         """Key to value; of duplicates the last counts, as with python-dotenv and Compose."""
@@ -48,76 +64,91 @@ def read_env_file(path: Path, label: str, process: Mapping[str, str]) -> EnvFile
     `${X}` takes X from an earlier line of the file, then from `process`.
     """
     try:
-        raw = path.read_bytes() if path.stat().st_size <= SIZE_LIMIT_BYTES else None
-    except OSError as error:
-        return _unreadable(path, label, error.strerror or "cannot be read")
-    if raw is None:
-        return _unreadable(path, label, "is larger than 8 MB: not an env file")
+        if path.stat().st_size > SIZE_LIMIT_BYTES:
+            return unreadable(path, label, "is larger than 8 MB: not an env file")
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        return unreadable(path, label, getattr(error, "strerror", None) or "cannot be read")
+    return parse_env_file(path, label, raw, process)
+
+
+def parse_env_file(
+    path: Path, label: str, raw: bytes, process: Mapping[str, str], *, sealed: bool = False
+) -> EnvFile:
+    """The same for bytes that were read already. A sealed file's plaintext comes in here."""
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        return _unreadable(path, label, "is not UTF-8 text", line)
+        return unreadable(path, label, "is not UTF-8 text", line)
     if "\0" in text:
-        return _unreadable(
-            path, label, "holds a NUL byte", text[: text.index("\0")].count("\n") + 1
-        )
-    return _parse(path, label, text, process)
-
-
-def _parse(path: Path, label: str, text: str, process: Mapping[str, str]) -> EnvFile:
-    from dotenv.parser import parse_stream
-
-    values: dict[str, Secret] = {}
+        line = text[: text.index("\0")].count("\n") + 1
+        return unreadable(path, label, "holds a NUL byte", line)
+    known = dict(process)
     bindings: list[Binding] = []
-    findings: list[Finding] = []
-    for parsed in parse_stream(io.StringIO(text)):
-        line = parsed.original.line + _leading_newlines(parsed.original.string)
-        where = Where(label, line, 1)
-        if parsed.error or (parsed.key is not None and parsed.value is None):
-            findings.append(_error("E001", where, "not a KEY=value statement", _PARSE_FIX))
+    broken: list[Broken] = []
+    for statement in _statements(text, label):
+        if isinstance(statement, Broken):
+            broken.append(statement)
             continue
-        if parsed.key is None or parsed.value is None:
-            continue  # a comment or blank lines
-        value, unresolved = _interpolate(parsed.value, values, process)
-        if unresolved:
-            findings.append(_error("E006", where, f"{parsed.key}: ${{{unresolved}}} is not set"))
-        if parsed.key in values:
-            findings.append(_error("E002", where, f"{parsed.key} is set a second time"))
-        values[parsed.key] = Secret(value)
-        bindings.append(Binding(parsed.key, values[parsed.key], where))
-    return EnvFile(path, label, tuple(bindings), tuple(findings))
+        where, key, raw_value, written = statement
+        value, unset = _interpolate(raw_value, known)
+        known[key] = value
+        bindings.append(Binding(key, Secret(value), where, Secret(written), unset))
+    return EnvFile(path, label, tuple(bindings), tuple(broken), (), Secret(text), sealed)
 
 
-_PARSE_FIX = "Write KEY=value on one line; close every quote that is opened."
+def unreadable(
+    path: Path, label: str, why: str, line: int | None = None, code: str = "E000", fix: str = ""
+) -> EnvFile:
+    """A file without bindings, and the finding that says why."""
+    finding = Finding(code, Severity.ERROR, f"the env file {why}", Where(label, line), fix)
+    return EnvFile(path, label, findings=(finding,))
 
 
-def _interpolate(
-    raw: str, values: Mapping[str, Secret], process: Mapping[str, str]
-) -> tuple[str, str | None]:
-    """The value with `${X}` and `${X:-default}` filled in, and the first X that is not set."""
+def _statements(text: str, label: str) -> Iterator[tuple[Where, str, str, str] | Broken]:
+    """Place, key, value and full text of each statement.
+
+    Where python-dotenv gives one up, it has often run through lines that belong to others: an
+    unclosed quote swallows all up to the next one. Here only the line where it opens is lost.
+    """
+    from dotenv.parser import Reader, parse_binding
+
+    # python-dotenv opens files with universal newlines
+    reader = Reader(io.StringIO(text.replace("\r\n", "\n"), newline=""))
+    while reader.has_next():
+        begin = reader.position.chars
+        found = parse_binding(reader)
+        written = found.original.string
+        blank = _INDENT.match(written)
+        indent = written[: blank.end()] if blank else ""
+        line = found.original.line + len(_NEWLINE.findall(indent))
+        if found.error or (found.key is not None and found.value is None):
+            lines = written[len(indent) :].splitlines(keepends=True) or [""]
+            end = begin + len(indent) + len(lines[0])
+            reader.position.chars, reader.position.line = end, line + 1
+            where = Where(label, line, _column(indent))
+            yield Broken(where, Secret(lines[0].rstrip("\r\n")))
+        elif found.key is not None and found.value is not None:
+            where = Where(label, line, _column(indent))
+            yield where, found.key, found.value, written[len(indent) :].rstrip("\r\n")
+
+
+def _column(indent: str) -> int:
+    """From 1, of what stands behind `indent`."""
+    return len(indent) - max(indent.rfind("\n"), indent.rfind("\r"))
+
+
+def _interpolate(raw: str, known: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The value with `${X}` and `${X:-default}` filled in, and each X that has no value."""
+    if "${" not in raw:
+        return raw, ()
     from dotenv.variables import Variable, parse_variables
 
-    known = {**process, **{key: value.reveal() for key, value in values.items()}}
     atoms = list(parse_variables(raw))
-    missing = (
+    unset = tuple(
         atom.name
         for atom in atoms
         if isinstance(atom, Variable) and atom.name not in known and atom.default is None
     )
-    return "".join(atom.resolve(known) for atom in atoms), next(missing, None)
-
-
-def _leading_newlines(text: str) -> int:
-    """The lines before the statement: python-dotenv counts blank ones to it."""
-    blank = text[: len(text) - len(text.lstrip())]
-    return len(re.findall(r"\r\n|\n|\r", blank))
-
-
-def _error(code: str, where: Where, message: str, fix: str = "") -> Finding:
-    return Finding(code, Severity.ERROR, message, where, fix)
-
-
-def _unreadable(path: Path, label: str, why: str, line: int | None = None) -> EnvFile:
-    finding = _error("E000", Where(label, line), f"the env file {why}")
-    return EnvFile(path, label, (), (finding,))
+    return "".join(atom.resolve(known) for atom in atoms), unset

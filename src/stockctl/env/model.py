@@ -6,9 +6,10 @@ every field has one. Keys appear here when the code behind them works, not befor
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
 
 from stockctl.core.errors import ConfigurationError
 from stockctl.env.types import Duration, FilePath, ProjectName, SecretValue
@@ -166,7 +167,16 @@ class Variable(Table):
     """What `env validate` knows about one variable of the env file."""
 
     type: Literal[
-        "string", "secret", "int", "port", "bool", "url", "postgres_url", "email", "origins"
+        "string",
+        "secret",
+        "int",
+        "port",
+        "bool",
+        "duration",
+        "url",
+        "postgres_url",
+        "email",
+        "origins",
     ] = Field("string", description="`origins` is a comma-separated list of http(s) origins.")
     required: StrictBool = Field(False, description="Must be set and not empty.")
     secret: StrictBool | None = Field(
@@ -176,7 +186,50 @@ class Variable(Table):
         None, ge=1, description="In characters. Default: 32 where `type` is `secret`."
     )
     allowed: tuple[str, ...] = Field((), description="The only values it may have.")
+    pattern: str | None = Field(
+        None, description="A regular expression that the whole value must match."
+    )
+    different_from: tuple[str, ...] = Field(
+        (), description="Variables of the same file that must not have the same value."
+    )
+    only_in: tuple[str, ...] = Field(
+        (), description="The environments, or kinds of environment, that may set it. Default: all."
+    )
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "require",
+        description="For `postgres_url`: the weakest mode that a database on another host may have.",
+    )
+    deprecated: StrictBool | str = Field(
+        False, description="`true`, or what to use in its place."
+    )
     description: str = Field("", description="What it is for.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+
+class Seal(Table):
+    """Who can open the sealed env file."""
+
+    recipients: dict[str, str] = Field(
+        default_factory=dict,
+        description='Name to age public key: `alice = "age1…"` or `"ssh-ed25519 …"`.',
+    )
+
+
+Kind = Literal["production", "staging", "test", "development"]
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("prod", "production", "live"), "production"),
+    **dict.fromkeys(("staging", "stage", "stg", "preprod", "uat", "qa", "preview"), "staging"),
+    **dict.fromkeys(("test", "testing", "ci"), "test"),
+    **dict.fromkeys(("local", "dev", "development", "sandbox"), "development"),
+}
 
 
 class Environment(Table):
@@ -189,9 +242,17 @@ class Environment(Table):
     protected: StrictBool = Field(
         False, description="Ask for the environment's name before anything destructive."
     )
-    env_file: FilePath | None = Field(
-        None, description="`KEY=value` lines for `${KEY}` in this file and for Compose."
+    stage: Kind | None = Field(
+        None,
+        description="What kind of environment it is; some rules look at it. Default: by its name"
+        " (`prod`, `eu-production`, `staging`, `dev`, …), else `production` where protected.",
     )
+    env_file: FilePath | None = Field(
+        None,
+        description="`KEY=value` lines for `${KEY}` in this file and for Compose. A name that ends"
+        " in `.age` is a sealed one.",
+    )
+    seal: Seal = Field(default_factory=Seal, description="See `[seal]`.")
     service: Service | None = Field(None, description="See `[service]`.")
     host: HostSettings = Field(description="See `[host]`.")
     database: DatabaseSettings | None = Field(None, description="See `[database]`.")
@@ -212,6 +273,13 @@ class Environment(Table):
         if self.service is None and database is not None and database.service:
             raise ValueError("database.service needs [service], whose compose files have it")
         return self
+
+    @property
+    def kind(self) -> Kind | None:
+        """Its `stage`, or what its name says; None where nobody can tell."""
+        named = [_KINDS[part] for part in self.name.split("-") if part in _KINDS]
+        fallback: Kind | None = "production" if self.protected else None
+        return self.stage or (named[0] if named else fallback)
 
     @property
     def project(self) -> str:

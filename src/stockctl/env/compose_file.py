@@ -1,0 +1,202 @@
+"""Compose files as the rules see them: services, published ports, images, `${X}`, with lines.
+
+Only what is written is looked at: Compose itself, which merges and interpolates, is asked when
+something is deployed. A check must not need a Docker plugin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stockctl.core.errors import Where
+from stockctl.core.report import Finding, Severity
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
+
+# https://docs.docker.com/reference/compose-file/interpolation/
+_REFERENCE = re.compile(
+    r"\$(?:(?P<escaped>\$)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?P<more>[^}]*)"
+    r"|(?P<bare>[A-Za-z_][A-Za-z0-9_]*))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One `${NAME}`. `defaulted`: Compose has something to put there when NAME is not set."""
+
+    name: str
+    where: Where
+    defaulted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What `image:` of a service says."""
+
+    service: str
+    written: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One published port, as it is written: `"127.0.0.1:${PORT:-5000}:5000"`."""
+
+    service: str
+    written: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeFile:
+    """One compose file. `open_ended`: it includes others, so that services may be elsewhere."""
+
+    path: Path
+    label: str
+    text: str = ""
+    services: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    images: tuple[Image, ...] = ()
+    ports: tuple[Port, ...] = ()
+    open_ended: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+def read_compose_file(path: Path, label: str) -> ComposeFile:
+    """Reads it; what is wrong with it becomes a finding, never an exception."""
+    import yaml
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except UnicodeDecodeError:
+        return _broken(path, label, "", "is not UTF-8 text", None)
+    except OSError as error:
+        return _broken(path, label, "", f"cannot be read: {error.strerror}", None)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else None
+        return _broken(path, label, text, f"is not YAML: {error.problem}", place)
+    except (yaml.YAMLError, RecursionError) as error:
+        return _broken(path, label, text, f"is not YAML: {type(error).__name__}", None)
+    top = _children(root)
+    services = _children(top["services"]) if "services" in top else {}
+    if not services and "include" not in top:
+        return _broken(path, label, text, "has no services", None)
+    return ComposeFile(
+        path,
+        label,
+        text,
+        tuple(services),
+        tuple(_references(root, label, set())),
+        tuple(_images(services, label)),
+        tuple(_ports(services, label)),
+        "include" in top or any("extends" in _children(each) for each in services.values()),
+    )
+
+
+def interpolate(written: str, values: Mapping[str, str]) -> str:
+    """`${X}`, `${X:-default}` and `${X-default}` filled in; what has no value becomes empty."""
+
+    def fill(found: re.Match[str]) -> str:
+        if found["escaped"]:
+            return "$"
+        value = values.get(found["braced"] or found["bare"])
+        more = found["more"] or ""
+        colon = more.startswith(":")
+        operator, default = more.removeprefix(":")[:1], more.removeprefix(":")[1:]
+        absent = not value if colon else value is None
+        if operator == "-" and absent:
+            return default
+        if operator == "+":
+            return "" if absent else default
+        return value or ""
+
+    return re.sub(_REFERENCE.pattern + r"\}?", fill, written)
+
+
+def names_in(written: str) -> tuple[str, ...]:
+    """The variables in a text."""
+    found = (match["braced"] or match["bare"] for match in _REFERENCE.finditer(written))
+    return tuple(name for name in found if name)
+
+
+def _children(node: Node | None) -> dict[str, Node]:
+    """Of a mapping, by key, with what `<<` merges in; nothing for anything else."""
+    from yaml.nodes import MappingNode, SequenceNode
+
+    if not isinstance(node, MappingNode):
+        return {}
+    found: dict[str, Node] = {}
+    for key, value in node.value:
+        if key.value == "<<":
+            several = value.value if isinstance(value, SequenceNode) else [value]
+            for each in several:
+                found = {**_children(each), **found}
+        elif isinstance(key.value, str):
+            found[key.value] = value
+    return found
+
+
+def _where(node: Node, label: str) -> Where:
+    return Where(label, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _references(node: Node | None, label: str, seen: set[int]) -> Iterator[Reference]:
+    """Of every value; Compose does not interpolate keys. An alias is looked at once."""
+    from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, MappingNode):
+        for _, value in node.value:
+            yield from _references(value, label, seen)
+    elif isinstance(node, SequenceNode):
+        for value in node.value:
+            yield from _references(value, label, seen)
+    elif isinstance(node, ScalarNode):
+        for found in _REFERENCE.finditer(node.value):
+            name = found["braced"] or found["bare"]
+            if name:
+                more = found["more"] or ""
+                yield Reference(name, _where(node, label), more.lstrip(":")[:1] in ("-", "+"))
+
+
+def _images(services: Mapping[str, Node], label: str) -> Iterator[Image]:
+    from yaml.nodes import ScalarNode
+
+    for name, service in services.items():
+        image = _children(service).get("image")
+        if isinstance(image, ScalarNode) and image.value:
+            yield Image(name, image.value, _where(image, label))
+
+
+def _ports(services: Mapping[str, Node], label: str) -> Iterator[Port]:
+    """Both notations as the short one: `[address:]published:target[/protocol]`."""
+    from yaml.nodes import ScalarNode, SequenceNode
+
+    for name, service in services.items():
+        ports = _children(service).get("ports")
+        for port in ports.value if isinstance(ports, SequenceNode) else ():
+            if isinstance(port, ScalarNode):
+                yield Port(name, port.value, _where(port, label))
+                continue
+            long = {k: n.value for k, n in _children(port).items() if isinstance(n, ScalarNode)}
+            if long.get("published"):
+                address = f"{long['host_ip']}:" if "host_ip" in long else ""
+                text = f"{address}{long['published']}:{long.get('target', '')}"
+                yield Port(name, f"{text}/{long.get('protocol', 'tcp')}", _where(port, label))
+
+
+def _broken(
+    path: Path, label: str, text: str, why: str, place: tuple[int, int] | None
+) -> ComposeFile:
+    where = Where(label, *place) if place else Where(label)
+    finding = Finding("C010", Severity.ERROR, f"the compose file {why}", where)
+    return ComposeFile(path, label, text, open_ended=True, findings=(finding,))

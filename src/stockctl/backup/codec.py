@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from stockctl.backup.keys import Identities, age, load_recipients
 from stockctl.core.errors import BackupInvalid
+from stockctl.env.keys import Identities, age, load_recipients
 
 if TYPE_CHECKING:
     from backports.zstd import ZstdCompressor

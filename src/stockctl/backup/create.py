@@ -14,7 +14,6 @@ from stockctl.backup import codec
 from stockctl.backup.catalog import orphans
 from stockctl.backup.clients import require_client
 from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, fingerprint, snapshot
-from stockctl.backup.keys import load_recipients
 from stockctl.backup.manifest import Backup, new_id, parse_name
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import recover
@@ -23,6 +22,7 @@ from stockctl.core.clock import Clock
 from stockctl.core.errors import ConfigurationError, StockctlError
 from stockctl.core.progress import Progress
 from stockctl.core.units import format_size
+from stockctl.env.keys import load_recipients
 from stockctl.system.host import Holder, Host
 from stockctl.system.postgres import Database
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 
 from stockctl.backup.fingerprint import difference, fingerprint
-from stockctl.backup.keys import Identities
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import read
 from stockctl.core.errors import BackupInvalid
 from stockctl.core.progress import Progress
+from stockctl.env.keys import Identities
 from stockctl.system.host import Host
 from stockctl.system.postgres import Database, errors
 

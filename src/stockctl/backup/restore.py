@@ -11,7 +11,6 @@ from stockctl.backup.clients import require_client
 from stockctl.backup.create import locked
 from stockctl.backup.fill import fill
 from stockctl.backup.fingerprint import fingerprint
-from stockctl.backup.keys import Identities, load_identities
 from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties, carry_over, describe
 from stockctl.backup.put_back import put_back
@@ -21,6 +20,7 @@ from stockctl.backup.verify import check, require_identities
 from stockctl.core.clock import Clock
 from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
+from stockctl.env.keys import Identities, load_identities
 from stockctl.system.host import Holder, Host
 from stockctl.system.postgres import Database, errors
 

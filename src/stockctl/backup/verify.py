@@ -6,10 +6,10 @@ from collections.abc import Generator, Iterator
 
 from stockctl.backup import codec
 from stockctl.backup.codec import Meter
-from stockctl.backup.keys import Identities
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import BackupInvalid, ConfigurationError
+from stockctl.env.keys import Identities
 
 
 def check(backup: Backup, store: Store, identities: Identities | None) -> None:

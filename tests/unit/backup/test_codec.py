@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from stockctl.backup import codec
 from stockctl.backup.codec import Meter
-from stockctl.backup.keys import Identities, load_identities, load_recipients
 from stockctl.core.errors import BackupInvalid, ConfigurationError, StoreFailed
+from stockctl.env.keys import Identities, load_identities, load_recipients
 
 IDENTITY = pyrage.x25519.Identity.generate()
 RECIPIENT = str(IDENTITY.to_public())

@@ -119,3 +119,6 @@ def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return [leaf for i, item in enumerate(value) for leaf in _leaves(item, f"{path}[{i}]")]
     return [(path, value)]
+
+
+from stockctl.cli import env_project as _env_project  # noqa: E402, F401  registers its verbs

@@ -13,6 +13,7 @@ from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import BackupInvalid, UsageError
 from stockctl.core.units import format_age, format_duration, format_instant, format_size
+from stockctl.env.needs import BACKUP
 
 if TYPE_CHECKING:
     from stockctl.backup.catalog import Catalogue
@@ -45,7 +46,7 @@ def create(
 
     if label is not None and not label.isprintable():  # also what is not UTF-8 on the command line
         raise UsageError("--label holds characters that cannot be printed")
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, needs=BACKUP)
     with opened.database() as database, opened.journal.operation("backup create"):
         backup = back_up(
             opened.environment,
@@ -121,7 +122,7 @@ def restore(
     from stockctl.backup.restore import plan_restore, require_key
     from stockctl.deploy.safety import restore_over
 
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, changes=True)
     store = opened.store()
     backup = _choose(session, store, name, which)
     require_key(backup, opened.environment.backup.identity_file)
@@ -157,7 +158,7 @@ def prune(
     from stockctl.backup.catalog import list_backups
     from stockctl.backup.retention import plan_prune, prune
 
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, changes=True)
     store, settings = opened.store(), opened.environment.backup
     backups = list_backups(store, name).backups
     todo = plan_prune(backups, _policy(settings), session.clock.now())

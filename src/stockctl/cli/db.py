@@ -63,7 +63,7 @@ def migrate(
     """
     from stockctl.db.runner import migrate, plan_migrate
 
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, changes=True)
     with opened.database() as database:
         files = _migrations(opened)
         todo = plan_migrate(_status(database, files), files, to=to, phase=_phase(phase))
@@ -114,7 +114,7 @@ def rollback(
     from stockctl.db.runner import plan_rollback
     from stockctl.deploy.safety import take_back
 
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, changes=True)
     with opened.database() as database:
         files = _migrations(opened)
         todo = plan_rollback(_status(database, files), files, steps=steps, to=to)

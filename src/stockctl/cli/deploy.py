@@ -14,8 +14,9 @@ from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import Opened, open_environment
-from stockctl.core.errors import ConfigurationError, NoProject, UnknownEnvironment, UsageError
+from stockctl.core.errors import NoProject, UnknownEnvironment, UsageError
 from stockctl.core.units import format_age, format_duration
+from stockctl.env.needs import RELEASES
 
 if TYPE_CHECKING:
     from stockctl.deploy.release import Release
@@ -95,8 +96,7 @@ def deploy(
     from stockctl.deploy.gates import engine_ready
     from stockctl.deploy.rollout import deploy, plan_deploy
 
-    _require_sound(session, name)
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, changes=True)
     with opened.site() as site:
         _ = site.service
         version, image = _what(site, session, tag, reference)
@@ -130,7 +130,7 @@ def rollback(
     """Brings an earlier release back, code and configuration. The database stays as it is."""
     from stockctl.deploy.rollback import plan_rollback, rollback
 
-    opened = open_environment(session, name, forgiving=True)
+    opened = open_environment(session, name, needs=RELEASES)
     with opened.site() as site:
         todo = plan_rollback(site, to)
         running = f"{todo.running.id} ({todo.running.version})" if todo.running else "nothing"
@@ -158,7 +158,7 @@ def status(session: Session, name: str) -> Result:
     """Shows what is live, what runs, who is at work, and which migrations wait."""
     from stockctl.deploy.gates import status_if_reachable
 
-    opened = open_environment(session, name, forgiving=True)
+    opened = open_environment(session, name, needs=RELEASES)
     with opened.site() as site:
         live, containers = site.releases.live(), site.engine.containers(site.environment.project)
         ledger = status_if_reachable(site)
@@ -186,7 +186,7 @@ def history(session: Session, name: str) -> Result:
     """Shows the recorded releases, also those that failed, newest first."""
     from stockctl.deploy.release import Releases
 
-    opened = open_environment(session, name, forgiving=True)
+    opened = open_environment(session, name, needs=RELEASES)
     releases = Releases(opened.host, opened.directory)
     live, now = releases.live(), session.clock.now()
     found = releases.all()[::-1]
@@ -202,22 +202,6 @@ def history(session: Session, name: str) -> Result:
     columns = ("RELEASE", "VERSION", "STATE", "WHEN", "TOOK", "WHO", "")
     session.output.table(columns, rows, f"nothing was deployed to {name} yet")
     return Result({"releases": [release.to_json() for release in found]})
-
-
-def _require_sound(session: Session, name: str) -> None:
-    """The gate in front of every deploy: exit 3 with all findings, before anything is touched."""
-    import os
-
-    from stockctl.core.report import Severity
-    from stockctl.env.validate import validate
-
-    findings = validate(session.project(), [name], os.environ)
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise ConfigurationError(
-            f"{name} is not sound: nothing was touched",
-            findings=findings,
-            hint=f"stockctl env validate {name}",
-        )
 
 
 def _what(site: Site, session: Session, tag: str | None, reference: str | None) -> tuple[str, str]:

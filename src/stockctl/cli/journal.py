@@ -9,6 +9,7 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.units import format_duration, format_instant
+from stockctl.env.needs import RECORDS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -16,7 +17,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @verb(app, "journal", example="stockctl journal prod", exits=(2, 3, 6))
 def journal(session: Session, name: str) -> Result:
     """Shows who did what to an environment, when, and how it ended; newest first."""
-    opened = open_environment(session, name, forgiving=True)
+    opened = open_environment(session, name, needs=RECORDS)
     found = opened.journal.operations()[::-1]
     rows, entries = [], []
     for each in found:

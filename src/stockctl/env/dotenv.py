@@ -15,6 +15,7 @@ from stockctl.core.secret import Secret
 SIZE_LIMIT_BYTES = 8_000_000
 BOM = "\ufeff"
 _INDENT = re.compile(r"\s*")
+_NO_TEXT = Secret("")
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 
 
@@ -46,7 +47,7 @@ class EnvFile:
     bindings: tuple[Binding, ...] = ()
     broken: tuple[Broken, ...] = ()
     findings: tuple[Finding, ...] = ()
-    text: Secret = Secret("")
+    text: Secret = _NO_TEXT
     sealed: bool = False
 
     def values(self) -> dict[str, Secret]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Layers:
     data: dict[str, Any]
     sources: dict[KeyPath, Where]
     findings: tuple[Finding, ...]
+    texts: dict[str, str] = field(default_factory=dict)  # by the file's label
 
     def where(self, path: KeyPath) -> Where | None:
         """The place of a key, or of the nearest table around it."""
@@ -43,10 +44,27 @@ class Layers:
         return None
 
 
-def read_layers(project: Project, name: str) -> Layers:
-    """The environment's file and what it extends, merged: tables key by key, the nearer wins."""
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One file: its document, where each key stands, its text."""
+
+    data: dict[str, Any]
+    sources: dict[KeyPath, Where]
+    text: str
+
+
+Files = dict[str, "Layer | Finding"]
+
+
+def read_layers(project: Project, name: str, files: Files | None = None) -> Layers:
+    """The environment's file and what it extends, merged: tables key by key, the nearer wins.
+
+    `files` remembers what was read: environments extend the same file.
+    """
+    files = {} if files is None else files
     findings: list[Finding] = []
-    chain: list[tuple[dict[str, Any], dict[KeyPath, Where]]] = []
+    chain: list[Layer] = []
+    texts: dict[str, str] = {}
     seen: list[str] = []
     extended_at = Where(project.label(project.file(name)))
     wanted: Any = name
@@ -56,50 +74,53 @@ def read_layers(project: Project, name: str) -> Layers:
             findings.append(_error("C007", extended_at, f"extends goes in a circle: {circle}"))
             break
         seen.append(wanted)
-        layer = _read(project, wanted, extended_at, findings)
-        if layer is None:
+        if wanted not in files:
+            files[wanted] = _read(project, wanted, extended_at)
+        layer = files[wanted]
+        if isinstance(layer, Finding):
+            findings.append(layer)
             break
         chain.append(layer)
-        wanted = layer[0].get("extends")
-        extended_at = layer[1].get(("extends",), extended_at)
+        texts[project.label(project.file(wanted))] = layer.text
+        wanted = layer.data.get("extends")
+        extended_at = layer.sources.get(("extends",), extended_at)
         if wanted is not None and not isinstance(wanted, str):
             findings.append(_error("C003", extended_at, "extends: expected a file's name"))
             break
     data: dict[str, Any] = {}
     sources: dict[KeyPath, Where] = {}
-    for layer_data, layer_sources in reversed(chain):
-        _forget_replaced(sources, layer_data, ())
-        data = _merge(data, layer_data)
-        sources |= layer_sources
-    return Layers(data, sources, tuple(findings))
+    for layer in reversed(chain):
+        _forget_replaced(sources, layer.data, ())
+        data = _merge(data, layer.data)
+        sources |= layer.sources
+    return Layers(data, sources, tuple(findings), texts)
 
 
-def _read(
-    project: Project, name: str, extended_at: Where, findings: list[Finding]
-) -> tuple[dict[str, Any], dict[KeyPath, Where]] | None:
+def _read(project: Project, name: str, extended_at: Where) -> Layer | Finding:
     file = project.file(name)
     label = project.label(file)
     try:
         text = file.read_bytes().decode("utf-8")
+        if text.startswith("\ufeff"):
+            where = Where(label, 1, 1)
+            return _error("C001", where, "begins with a byte order mark, which TOML does not allow")
         data = tomllib.loads(text)
     except FileNotFoundError:
-        findings.append(_error("C007", extended_at, f"extends: there is no {label}"))
+        return _error("C007", extended_at, f"extends: there is no {label}")
     except OSError as error:
-        findings.append(_error("C001", Where(label), f"cannot be read: {error.strerror}"))
+        return _error("C001", Where(label), f"cannot be read: {error.strerror}")
     except RecursionError:
-        findings.append(_error("C001", Where(label), "is nested too deeply"))
+        return _error("C001", Where(label), "is nested too deeply")
     except UnicodeDecodeError:
-        findings.append(_error("C001", Where(label), "is not UTF-8 text"))
+        return _error("C001", Where(label), "is not UTF-8 text")
     except tomllib.TOMLDecodeError as error:
-        findings.append(_syntax_error(label, str(error)))
-    else:
-        positions = key_positions(text)
-        sources = {path: Where(label, *position) for path, position in positions.items()}
-        try:
-            return absolute(data, (), file.parent), sources
-        except (RuntimeError, ValueError) as error:  # ~nobody, a NUL byte
-            findings.append(_error("C001", Where(label), f"holds an impossible path: {error}"))
-    return None
+        return _syntax_error(label, str(error))
+    positions = key_positions(text)
+    sources = {path: Where(label, *position) for path, position in positions.items()}
+    try:
+        return Layer(absolute(data, (), file.parent), sources, text)
+    except (RuntimeError, ValueError) as error:  # ~nobody, a NUL byte
+        return _error("C001", Where(label), f"holds an impossible path: {error}")
 
 
 def _syntax_error(label: str, message: str) -> Finding:

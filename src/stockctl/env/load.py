@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,10 +15,12 @@ from stockctl.core.errors import ConfigurationError, Where
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
-from stockctl.env.dotenv import EnvFile, read_env_file
-from stockctl.env.layers import Layers, absolute, read_layers
+from stockctl.env.dotenv import EnvFile
+from stockctl.env.env_file import open_env_file
+from stockctl.env.layers import Files, Layers, absolute, read_layers
 from stockctl.env.masking import is_secret, passwords_in
 from stockctl.env.model import Environment, Table
+from stockctl.env.needs import ALL, Needs
 from stockctl.env.positions import Path as KeyPath
 from stockctl.env.project import Project
 
@@ -54,41 +57,65 @@ class Attempt:
 
     loaded: Loaded | None
     findings: tuple[Finding, ...]
+    blocking: tuple[Finding, ...] = ()
 
 
-def load(project: Project, name: str, process: Mapping[str, str]) -> Loaded:
-    """The environment. Raises ConfigurationError with every error found on the way."""
-    attempt = try_load(project, name, process)
-    errors = [f for f in attempt.findings if f.severity is Severity.ERROR]
-    if attempt.loaded is None or errors:
-        raise ConfigurationError(
-            f"environment {name} is not sound: {len(errors)} error{'s' * (len(errors) != 1)}",
-            findings=attempt.findings,
-            hint=f"stockctl env validate {name}",
-        )
-    return attempt.loaded
+def load(project: Project, name: str, process: Mapping[str, str], needs: Needs = ALL) -> Attempt:
+    """The environment, with what does not stop it as findings.
+
+    Raises ConfigurationError with every error found on the way if one concerns what is needed.
+    """
+    attempt = try_load(project, name, process, needs=needs)
+    if attempt.loaded is None or attempt.blocking:
+        raise not_sound(name, attempt.findings)
+    return attempt
 
 
-def try_load(project: Project, name: str, process: Mapping[str, str]) -> Attempt:
-    """The same without raising, for those who want to report on several environments."""
-    layers = read_layers(project, name)
+def not_sound(name: str, findings: Sequence[Finding]) -> ConfigurationError:
+    """The error for an environment with these findings."""
+    errors = sum(each.severity is Severity.ERROR for each in findings)
+    return ConfigurationError(
+        f"environment {name} is not sound: {errors} error{'s' * (errors != 1)}",
+        findings=tuple(findings),
+        hint=f"stockctl env validate {name}",
+    )
+
+
+def try_load(
+    project: Project,
+    name: str,
+    process: Mapping[str, str],
+    *,
+    needs: Needs = ALL,
+    files: Files | None = None,
+) -> Attempt:
+    """The same without raising, for those who want to report on several environments; `files`
+    remembers what was read for the next of them."""
+    layers = read_layers(project, name, {} if files is None else files)
     if layers.findings:
-        return Attempt(None, layers.findings)
+        return Attempt(None, layers.findings, layers.findings)
     data = _defaults(project, name, layers.data)
-    env_file, findings = _env_file(project, layers, process)
+    env_file, unopened = open_env_file(project, layers, process)
     own = env_file.values() if env_file else {}
     values = {**process, **{key: value.reveal() for key, value in own.items()}}
-    unset: list[Finding] = []
+    unset: list[tuple[KeyPath, Finding]] = []
     filled = absolute(_fill(data, (), values, layers, unset), (), project.folder)
-    findings += unset if not findings else []  # without its env file everything would be unset
     file = Where(project.label(project.file(name)))
-    environment, wrong = _validate(filled, layers, file, Redactor(own.values()))
-    findings += [each for path, each in wrong if not _waits(filled, path)]
+    environment, wrong = _validate(filled, layers, file, own, needs)
+    wrong = [(path, each) for path, each in wrong if not _waits(filled, path)]
+    blocking = [each for path, each in (*unset, *wrong) if needs.holds(path)]
+    if unopened:  # without its env file everything would be unset
+        blocking = unopened if blocking or needs is ALL else []
+        unset = []
+    findings = [*unopened, *(each for _, each in (*unset, *wrong))]
     if environment is None:
-        return Attempt(None, _sorted(findings))
-    taken = {key: Secret(process[key]) for key in _references(layers.data) if key in process}
-    findings += _missing_files(environment, layers, project)
-    return Attempt(Loaded(environment, env_file, layers, taken), _sorted(findings))
+        return Attempt(None, _sorted(findings), _sorted(findings))
+    taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
+    missing = _missing_files(environment, layers, project)
+    blocking += [each for path, each in missing if needs.holds(path)]
+    findings += [each for _, each in missing]
+    loaded = Loaded(environment, env_file, layers, taken)
+    return Attempt(loaded, _sorted(findings), _sorted(blocking))
 
 
 def _defaults(project: Project, name: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -104,37 +131,12 @@ def _defaults(project: Project, name: str, data: dict[str, Any]) -> dict[str, An
     return {**data, "name": name, "host": host, "backup": backup}
 
 
-def _env_file(
-    project: Project, layers: Layers, process: Mapping[str, str]
-) -> tuple[EnvFile | None, list[Finding]]:
-    path = layers.data.get("env_file")
-    if not isinstance(path, str):
-        return None, []
-    file = Path(path)
-    if not _there(file, folder=False):
-        where = layers.where(("env_file",))
-        example = file.with_name(f"{file.name}.example")
-        fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
-        finding = Finding(
-            "C006",
-            Severity.ERROR,
-            f"env_file: there is no {project.label(file)}",
-            where,
-            fix
-            if _there(example, folder=False)
-            else "Create it with one KEY=value a line, mode 0600.",
-        )
-        return None, [finding]
-    env_file = read_env_file(file, project.label(file), process)
-    return env_file, list(env_file.findings)
-
-
 def _fill(
     value: Any,
     path: KeyPath,
     values: Mapping[str, str],
     layers: Layers,
-    findings: list[Finding],
+    findings: list[tuple[KeyPath, Finding]],
 ) -> Any:
     """Every `${NAME}` in every string replaced; unset ones become findings at their key."""
     if isinstance(value, dict):
@@ -145,38 +147,74 @@ def _fill(
         return value
     for name in dict.fromkeys(_REFERENCE.findall(value)):
         if name not in values:
-            findings.append(
-                Finding(
-                    "C005",
-                    Severity.ERROR,
-                    f"{dotted(path)}: ${{{name}}} is not set",
-                    layers.where(path),
-                    f"Set {name} in the environment's env file.",
-                )
-            )
+            message = f"{dotted(path)}: ${{{name}}} is not set"
+            fix = f"Set {name} in the environment's env file."
+            finding = Finding("C005", Severity.ERROR, message, layers.where(path), fix)
+            findings.append((path, finding))
     return _REFERENCE.sub(lambda found: values.get(found[1], found[0]), value)
 
 
-def _references(value: Any) -> set[str]:
+def references(value: Any) -> set[str]:
     """Every NAME that some `${NAME}` asks for."""
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
-        return {name for item in inner for name in _references(item)}
+        return {name for item in inner for name in references(item)}
     return set(_REFERENCE.findall(value)) if isinstance(value, str) else set()
 
 
+# What a command does not use but the model cannot do without.
+_STAND_INS: dict[KeyPath, Any] = {
+    ("service", "compose"): ["compose.yaml"],
+    ("service", "release"): ["unknown"],
+    ("service", "web"): "unknown",
+    ("service", "port"): 1,
+    ("service", "image"): "unknown",
+    ("service", "url"): "http://unknown.invalid",
+}
+
+
 def _validate(
-    data: dict[str, Any], layers: Layers, file: Where, redactor: Redactor
+    data: dict[str, Any],
+    layers: Layers,
+    file: Where,
+    values: Mapping[str, Secret],
+    needs: Needs,
 ) -> tuple[Environment | None, list[tuple[KeyPath, Finding]]]:
-    """The environment, or what is wrong where; a value of the env file is never in a message."""
+    """The environment, or what is wrong where; a value of the env file is never in a message.
+
+    Mistakes that do not concern what is needed are taken out, and what is left is tried again.
+    """
     from pydantic import ValidationError
 
     try:
         return Environment.model_validate(data), []
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False, include_context=False)
+        redactor = Redactor(values.values())
         wrong = [(tuple(each["loc"]), _finding(each, layers, file)) for each in details]
-        return None, [(path, replace(f, message=redactor.text(f.message))) for path, f in wrong]
+        wrong = [(path, replace(f, message=redactor.text(f.message))) for path, f in wrong]
+    others = [path for path, _ in wrong if path and not needs.holds(path)]
+    if not others or needs is ALL:
+        return None, wrong
+    left = copy.deepcopy(data)
+    for path in others:
+        _take_out(left, path)
+    environment, _ = _validate(left, layers, file, values, ALL)
+    return environment, wrong
+
+
+def _take_out(data: Any, path: KeyPath) -> None:
+    """Removes what stands at `path`, or puts something harmless there."""
+    if len(path) > 1 and path[0] in ("smoke", "variables"):
+        path = path[:1]
+    for key in path[:-1]:
+        inner = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(inner, dict):
+            return
+        data = inner
+    data.pop(path[-1], None)
+    if path in _STAND_INS:
+        data[path[-1]] = _STAND_INS[path]
 
 
 def _waits(data: Any, path: KeyPath) -> bool:
@@ -222,23 +260,24 @@ def _types(annotation: Any) -> list[type]:
     return [inner for part in get_args(annotation) for inner in _types(part)]
 
 
-def _missing_files(environment: Environment, layers: Layers, project: Project) -> list[Finding]:
+def _missing_files(
+    environment: Environment, layers: Layers, project: Project
+) -> list[tuple[KeyPath, Finding]]:
     service, database = environment.service, environment.database
-    wanted = [(("service", "compose"), path, False) for path in service.compose] if service else []
+    wanted: list[tuple[KeyPath, Path, bool]] = []
+    if service:
+        wanted += [(("service", "compose"), path, False) for path in service.compose]
     if service and service.build:
         wanted.append((("service", "build"), service.build, True))
     if database and database.migrations:
         wanted.append((("database", "migrations"), database.migrations, True))
-    return [
-        Finding(
-            "C006",
-            Severity.ERROR,
-            f"{dotted(key)}: there is no {'folder' if folder else 'file'} {project.label(path)}",
-            layers.where(key),
-        )
-        for key, path, folder in wanted
-        if not _there(path, folder=folder)
-    ]
+    found: list[tuple[KeyPath, Finding]] = []
+    for key, path, folder in wanted:
+        if not _there(path, folder=folder):
+            kind = "folder" if folder else "file"
+            message = f"{dotted(key)}: there is no {kind} {project.label(path)}"
+            found.append((key, Finding("C006", Severity.ERROR, message, layers.where(key))))
+    return found
 
 
 def _there(path: Path, *, folder: bool) -> bool:

@@ -197,11 +197,9 @@ class Variable(Table):
     )
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "require",
-        description="For `postgres_url`: the weakest mode that a database on another host may have.",
+        description="For `postgres_url`: the weakest mode for a database on another host.",
     )
-    deprecated: StrictBool | str = Field(
-        False, description="`true`, or what to use in its place."
-    )
+    deprecated: StrictBool | str = Field(False, description="`true`, or what to use in its place.")
     description: str = Field("", description="What it is for.")
 
     @field_validator("pattern")

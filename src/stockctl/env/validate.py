@@ -2,57 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from stockctl.core.errors import Where
-from stockctl.core.report import Finding, Severity
-from stockctl.env.load import Loaded, try_load
+from stockctl.core.report import Finding
+from stockctl.core.secret import Secret
+from stockctl.env import ignores, vault
+from stockctl.env.compose_file import ComposeFile, read_compose_file
+from stockctl.env.dotenv import EnvFile, read_env_file
+from stockctl.env.layers import Files
+from stockctl.env.load import Attempt, try_load
 from stockctl.env.project import Project
-from stockctl.env.rules import RULES, shared_databases, shared_directories, shared_secrets
+from stockctl.env.rules import RULES, Subject
 
-# `stockctl deploy NAME` and `stockctl deploy VERB` share one place on the command line.
-VERBS_OF_DEPLOY = frozenset(
-    [
-        *("rollback", "status", "history", "logs", "exec", "preflight", "rehearse", "watch"),
-        *("contract", "lock", "unlock", "maintenance"),
-    ]
-)
+Tracked = Callable[[Sequence[Path]], set[Path]]
+_ASSIGNED = re.compile(r"^(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*")
+_DIRECTIVE = "# stockctl:"
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What was found, by file and line, and the secrets that were seen on the way."""
+
+    findings: tuple[Finding, ...]
+    secrets: list[Secret]
+
+
+def nothing_tracked(_paths: Sequence[Path]) -> set[Path]:
+    """For where there is no git to ask."""
+    return set()
 
 
 def validate(
-    project: Project, names: Sequence[str], process: Mapping[str, str]
-) -> tuple[Finding, ...]:
-    """What is wrong with the named environments, sorted by file and line.
+    project: Project,
+    names: Sequence[str],
+    process: Mapping[str, str],
+    tracked: Tracked = nothing_tracked,
+) -> Validation:
+    """What is wrong with the named environments.
 
     The others are read as well, since a secret must not be shared between two; what is wrong
-    inside them is not reported.
+    inside them is not reported. `tracked` says which of some files git tracks.
     """
+    order = [*(other for other in project.names() if other not in names), *names]
+    files: Files = {}
+    attempts = {name: try_load(project, name, process, files=files) for name in order}
+    subjects = _subjects(project, attempts, process, tracked)
     findings: set[Finding] = set()
-    everything: list[Loaded] = []
-    # the named ones last: of two that share something the later one is told
-    for name in [*(other for other in project.names() if other not in names), *names]:
-        attempt = try_load(project, name, process)
-        if attempt.loaded is not None:
-            everything.append(attempt.loaded)
-        if name in names:
-            findings |= {*attempt.findings, *_name(project, name)}
-            if attempt.loaded is not None:
-                findings |= set(_rules(attempt.loaded))
-    across = (shared_secrets, shared_databases, shared_directories)
-    for environment, finding in (each for rule in across for each in rule(everything)):
-        if environment in names:
-            findings.add(finding)
-    return tuple(sorted(findings, key=Finding.sort_key))
+    texts: dict[str, str] = {}
+    for name in names:
+        findings |= {*attempts[name].findings}
+        if name in subjects:
+            findings |= _rules(subjects[name])
+            texts |= _texts(subjects[name])
+    left = ignores.apply(findings, texts)
+    lines = {label: text.split("\n") for label, text in texts.items()}
+    quoted = (replace(each, quote=_quote(each.where, lines)) for each in left)
+    secrets = [s for each in attempts.values() if each.loaded for s in each.loaded.secrets()]
+    return Validation(tuple(sorted(quoted, key=Finding.sort_key)), secrets)
 
 
-def _rules(loaded: Loaded) -> list[Finding]:
-    env = loaded.env_file
-    return [finding for rule in RULES for finding in rule(loaded, env)] if env else []
+def _rules(subject: Subject) -> set[Finding]:
+    found = {each for file in subject.compose for each in file.findings}
+    for rule in RULES.values():
+        if rule.check is not None:
+            found.update(rule.check(subject))
+    return found
 
 
-def _name(project: Project, name: str) -> list[Finding]:
-    if name not in VERBS_OF_DEPLOY:
-        return []
-    where = Where(project.label(project.file(name)))
-    message = f"{name} is also a verb of stockctl deploy: rename the environment"
-    return [Finding("C008", Severity.ERROR, message, where)]
+def _subjects(
+    project: Project, attempts: Mapping[str, Attempt], process: Mapping[str, str], tracked: Tracked
+) -> dict[str, Subject]:
+    """Those that could be loaded, each knowing the others."""
+    loaded = {name: each.loaded for name, each in attempts.items() if each.loaded is not None}
+    env_files = [each.env_file.path for each in loaded.values() if each.env_file]
+    in_git = tracked(env_files) if env_files else set()
+    compose: dict[Path, ComposeFile] = {}
+    subjects: dict[str, Subject] = {}
+    for name, each in loaded.items():
+        env = each.env_file or EnvFile(Path(), "")
+        service = each.environment.service
+        for path in service.compose if service else ():
+            if path not in compose and path.is_file():
+                compose[path] = read_compose_file(path, project.label(path))
+        subjects[name] = Subject(
+            each,
+            env,
+            process,
+            compose=tuple(compose[p] for p in (service.compose if service else ()) if p in compose),
+            example=_example(env, process),
+            mode=_mode(env),
+            tracked=env.path in in_git,
+            copy=_copy(env, project),
+            file=Where(project.label(project.file(name))),
+            earlier=tuple(subjects.values()),
+        )
+    alone = dict(subjects)
+    return {
+        name: replace(subject, siblings=tuple(s for n, s in alone.items() if n != name))
+        for name, subject in subjects.items()
+    }
+
+
+def _example(env: EnvFile, process: Mapping[str, str]) -> dict[str, Secret]:
+    """What the example file beside an env file sets."""
+    if not env.label:
+        return {}
+    path = plain_path(env.path)
+    example = path.with_name(f"{path.name}.example")
+    if not example.is_file():
+        return {}
+    return read_env_file(example, example.name, process).values()
+
+
+def plain_path(path: Path) -> Path:
+    """The name that a sealed env file has in clear: `prod.env.age` is `.env.prod`."""
+    if not vault.is_sealed(path):
+        return path
+    stem = path.name.removesuffix(vault.SUFFIX)
+    name = stem.removesuffix(".env")
+    return path.with_name(f".env.{name}" if name != stem else stem)
+
+
+def _mode(env: EnvFile) -> int | None:
+    try:
+        return os.stat(env.path).st_mode & 0o777 if env.label else None  # noqa: PTH116
+    except OSError:
+        return None
+
+
+def _copy(env: EnvFile, project: Project) -> str | None:
+    if not env.sealed:
+        return None
+    plain = plain_path(env.path)
+    return project.label(plain) if plain.is_file() else None
+
+
+def _texts(subject: Subject) -> dict[str, str]:
+    """Every text that findings may point into, by the file's label."""
+    texts = dict(subject.loaded.layers.texts)
+    if subject.env.label:
+        texts[subject.env.label] = subject.env.text.reveal()
+    return texts | {file.label: file.text for file in subject.compose}
+
+
+def _quote(where: Where | None, lines: Mapping[str, list[str]]) -> str:
+    """The line, with its value masked where it is an env file's."""
+    if where is None or where.line is None or where.line > len(lines.get(where.file, ())):
+        return ""
+    line = lines[where.file][where.line - 1].strip("\ufeff\r")
+    if where.file.endswith((".toml", ".yaml", ".yml")) or _DIRECTIVE in line:
+        return line
+    assigned = _ASSIGNED.match(line)
+    return f"{assigned[1]}***" if assigned else "***" if line.strip() else ""

@@ -32,6 +32,8 @@ class Subject:
     example: Mapping[str, Secret] = field(default_factory=dict)
     mode: int | None = None  # of the env file; None where there is none
     tracked: bool = False  # the env file, by git
+    copy: str | None = None  # the plaintext file beside a sealed one
+    file: Where | None = None  # the environment's own TOML file
     names: tuple[str, ...] = ()  # every environment of the project
     siblings: tuple[Subject, ...] = ()  # the other environments that could be loaded
     earlier: tuple[Subject, ...] = ()  # those of them that are told nothing: of two the later is
@@ -96,7 +98,9 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(code: str, severity: Severity, *, bad: Files, good: Files) -> Callable[[Function], Function]:
+def rule(
+    code: str, severity: Severity, *, bad: Files, good: Files
+) -> Callable[[Function], Function]:
     """Registers a function as the rule `code`; its name, with dashes, is the rule's."""
 
     def register(function: Function) -> Function:

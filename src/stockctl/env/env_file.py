@@ -1,0 +1,80 @@
+"""The env file that an environment names: in clear, or sealed and opened in memory."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from stockctl.core.errors import ConfigurationError
+from stockctl.core.report import Finding, Severity
+from stockctl.env import vault
+from stockctl.env.dotenv import EnvFile, parse_env_file, read_env_file, unreadable
+from stockctl.env.layers import Layers
+from stockctl.env.model import Seal
+from stockctl.env.project import Project
+
+
+def open_env_file(
+    project: Project, layers: Layers, process: Mapping[str, str]
+) -> tuple[EnvFile | None, list[Finding]]:
+    """The file with its statements. None and a finding where it cannot be had."""
+    named = layers.data.get("env_file")
+    if not isinstance(named, str):
+        return None, []
+    file, label = Path(named), project.label(Path(named))
+    missing = _missing(file, project, layers)
+    if missing is not None:
+        return None, [missing]
+    if not vault.is_sealed(file):
+        opened = read_env_file(file, label, process)
+    else:
+        opened = _open_sealed(file, label, layers, process)
+    return opened, list(opened.findings)
+
+
+def seal_of(layers: Layers) -> Seal:
+    """`[seal]` as far as it is sound: who is needed must be told also when the rest is not."""
+    table = layers.data.get("seal", {})
+    named = table.get("recipients", {}) if isinstance(table, dict) else {}
+    named = named if isinstance(named, dict) else {}
+    return Seal(recipients={name: key for name, key in named.items() if isinstance(key, str)})
+
+
+def _open_sealed(file: Path, label: str, layers: Layers, process: Mapping[str, str]) -> EnvFile:
+    try:
+        if file.stat().st_size > vault.SIZE_LIMIT_BYTES:
+            return unreadable(file, label, "is larger than 12 MB: not an env file")
+        raw = file.read_bytes()
+    except OSError as error:
+        return unreadable(file, label, error.strerror or "cannot be read")
+    if not vault.looks_sealed(raw) and raw.strip():
+        fix = "Rotate what is in it if it was committed, and seal it."
+        return unreadable(file, label, "is not sealed: its values are in clear", None, "E022", fix)
+    try:
+        plaintext = vault.open_sealed(raw, label, seal_of(layers), process)
+    except ConfigurationError as error:
+        return unreadable(file, label, error.message, None, "E037", error.hint)
+    return parse_env_file(file, label, plaintext, process, sealed=True)
+
+
+def _missing(file: Path, project: Project, layers: Layers) -> Finding | None:
+    """What to say where there is no such file."""
+    try:
+        mode: int | None = file.stat().st_mode
+        why = ""
+    except FileNotFoundError:
+        mode, why = None, f"there is no {project.label(file)}"
+    except (OSError, ValueError) as error:  # a loop of links, a name no file system takes
+        mode, why = None, f"{project.label(file)}: {getattr(error, 'strerror', None) or error}"
+    if mode is not None and not stat.S_ISDIR(mode):
+        return None
+    why = why or f"{project.label(file)} is a folder"
+    example = file.with_name(f"{file.name}.example")
+    if vault.is_sealed(file):
+        fix = "stockctl env seal makes it of a plaintext env file."
+    elif example.is_file():
+        fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
+    else:
+        fix = "Create it with one KEY=value a line, mode 0600."
+    return Finding("C006", Severity.ERROR, f"env_file: {why}", layers.where(("env_file",)), fix)

@@ -1,0 +1,58 @@
+"""What a command uses of an environment. Most need all of it to be sound; some must not be held
+up by somebody's typo elsewhere: a backup at night, a rollback in a bad one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stockctl.env.positions import Path as KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """These tables and keys, but not those in them."""
+
+    paths: frozenset[KeyPath]
+    but_not: frozenset[KeyPath] = frozenset()
+
+    def holds(self, path: KeyPath) -> bool:
+        """Whether a mistake at `path` concerns the command."""
+        inside = any(path[: len(need)] == need or need[: len(path)] == path for need in self.paths)
+        return inside and not any(path[: len(each)] == each for each in self.but_not)
+
+
+ALL = Needs(frozenset({()}))
+
+BACKUP = Needs(
+    frozenset({("host",), ("database",), ("backup",), ("service", "name"), ("protected",)}),
+    frozenset(
+        {
+            ("database", "migrations"),
+            ("database", "lock_timeout"),
+            ("database", "statement_timeout"),
+            ("backup", "keep"),
+            ("backup", "minimum"),
+        }
+    ),
+)
+"""`backup create`: which database, in which container, into which store, for whom."""
+
+RELEASES = Needs(
+    frozenset(
+        {
+            ("host",),
+            ("service", "name"),
+            ("service", "release"),
+            ("service", "web"),
+            ("service", "port"),
+            ("service", "url"),
+            ("service", "health"),
+            ("deploy",),
+            ("protected",),
+        }
+    )
+)
+"""`deploy rollback`, `status`, `history`: which containers, and whether they are well."""
+
+RECORDS = Needs(frozenset({("host",)}))
+"""`journal`: which folder."""

@@ -1,0 +1,244 @@
+"""Secrets: long enough, hard to guess, used once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stockctl.core.report import Finding, Severity
+from stockctl.core.secret import Secret
+from stockctl.env.dotenv import Binding
+from stockctl.env.model import Variable
+from stockctl.env.rules.base import Subject, found, prod, rule
+from stockctl.env.rules.strength import (
+    is_common,
+    is_placeholder,
+    is_plain_placeholder,
+    is_thin,
+    is_walk,
+)
+
+SECRET_LENGTH = 32  # characters; 32 hex digits are 128 bits
+FEWEST_DISTINCT = 10
+FEWEST_ANYWHERE = 5
+# Names that nobody declared and that can only be secrets of one's own.
+_NAMED = re.compile(
+    r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|SECRET_KEY|PRIVATE_KEY|SIGNING_KEY)(?:_[A-Z]+)?$"
+)
+_PASSWORD = re.compile(r"PASSW(?:OR)?D|_PWD")
+_NOT_A_VALUE = re.compile(r"_(?:FILE|PATH|URL|NAME|ARN|LENGTH|TTL|AGE|EXPIRY|ENABLED)$")
+_DECLARED = '[variables.SESSION_SECRET]\ntype = "secret"\n'
+GOOD = "SESSION_SECRET=V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E\n"
+
+
+def secrets_of(subject: Subject) -> Iterator[tuple[Binding, Variable | None]]:
+    """The bindings that hold a secret: declared ones, and undeclared ones by their names."""
+    variables = subject.environment.variables
+    for binding in subject.bound.values():
+        variable = variables.get(binding.key)
+        if not binding.value:
+            continue
+        if variable is not None:
+            if variable.type == "secret" or variable.secret:
+                yield binding, variable
+        elif _NAMED.search(binding.key) and not _NOT_A_VALUE.search(binding.key):
+            yield binding, None
+
+
+def own_secrets(subject: Subject) -> Iterator[Binding]:
+    """Those that only this environment may know: not the key of somebody else's service."""
+    for binding, variable in secrets_of(subject):
+        if (variable is None or variable.type == "secret") and "${" not in binding.written.reveal():
+            yield binding
+
+
+def rotate(subject: Subject, binding: Binding) -> str:
+    """What mends a secret that is there."""
+    return f"stockctl env rotate {subject.name} --key {binding.key}"
+
+
+def shortest(variable: Variable | None) -> int:
+    """How many characters a secret must have."""
+    if variable is None:
+        return 0
+    return variable.min_length or (SECRET_LENGTH if variable.type == "secret" else 0)
+
+
+@rule(
+    "E010",
+    Severity.ERROR,
+    bad=prod("SESSION_SECRET=V4s0nJq8Lk2P\n", _DECLARED),
+    good=prod(GOOD, _DECLARED),
+)
+def secret_too_short(subject: Subject) -> Iterator[Finding]:
+    """A value is shorter than `min_length`; a secret without one needs 32 characters.
+
+    32 hexadecimal digits are 128 bits: what is shorter can be tried out.
+    """
+    for binding, variable in subject.declared():
+        if len(binding.value) < shortest(variable):
+            there, needed = len(binding.value), shortest(variable)
+            message = f"{binding.key} has {there} characters, at least {needed} are needed"
+            fix = rotate(subject, binding) if variable.type == "secret" else ""
+            yield found("E010", binding.where, message, fix)
+
+
+@rule(
+    "E011",
+    Severity.ERROR,
+    bad=prod("SMTP_PASSWORD=P@ssw0rd2024!\n"),
+    good=prod("SMTP_PASSWORD=V4s0nJq8Lk2PzXw7\n"),
+)
+def common_password(subject: Subject) -> Iterator[Finding]:
+    """A secret is a common password, also with digits around it, in leet, or repeated.
+
+    Lists of these are what is tried first.
+    """
+    for binding, _ in secrets_of(subject):
+        if is_common(binding.value.reveal()):
+            message = f"{binding.key} is a common password"
+            yield found("E011", binding.where, message, rotate(subject, binding))
+
+
+@rule(
+    "E012",
+    Severity.ERROR,
+    bad=prod("SESSION_SECRET=abababababababababababababababab\n", _DECLARED),
+    good=prod(GOOD, _DECLARED),
+)
+def few_distinct_characters(subject: Subject) -> Iterator[Finding]:
+    """A secret is made of fewer than 10 different characters.
+
+    A generated one of 32 characters has more than 10, even of hexadecimal digits.
+    """
+    for binding, variable in secrets_of(subject):
+        strict = variable is not None and variable.type == "secret"
+        fewest = FEWEST_DISTINCT if strict else FEWEST_ANYWHERE
+        long_enough = len(binding.value) >= max(shortest(variable), 8)
+        if long_enough and len(set(binding.value.reveal())) < fewest:
+            message = f"{binding.key} is made of fewer than {fewest} different characters"
+            yield found("E012", binding.where, message, rotate(subject, binding))
+
+
+@rule(
+    "E013",
+    Severity.ERROR,
+    bad=prod("SESSION_SECRET=qwertyuiopasdfghjklzxcvbnm123456\n", _DECLARED),
+    good=prod(GOOD, _DECLARED),
+)
+def sequence_or_keyboard_walk(subject: Subject) -> Iterator[Finding]:
+    """A secret is a sequence of letters or digits, or a walk over the keyboard.
+
+    It is long and looks varied, and it is in the lists.
+    """
+    for binding, _ in secrets_of(subject):
+        if is_walk(binding.value.reveal()):
+            message = f"{binding.key} is a sequence or a walk over the keyboard"
+            yield found("E013", binding.where, message, rotate(subject, binding))
+
+
+@rule(
+    "E014",
+    Severity.ERROR,
+    bad=prod("SESSION_SECRET=change-me-before-you-go-live-please\n", _DECLARED),
+    good=prod(GOOD, _DECLARED),
+)
+def placeholder(subject: Subject) -> Iterator[Finding]:
+    """A value looks like a placeholder, an example or a test value.
+
+    It was meant to be replaced. For what is not a secret only the plain cases count, `<your-key>`
+    or `changeme`.
+    """
+    secret = {binding.key for binding, _ in secrets_of(subject)}
+    for binding in subject.bound.values():
+        value = binding.value.reveal()
+        looks = is_placeholder(value) if binding.key in secret else is_plain_placeholder(value)
+        if value and looks:
+            variable = subject.environment.variables.get(binding.key)
+            made = variable is not None and variable.type == "secret"
+            fix = f"stockctl env generate {subject.name}" if made else "Set the real one."
+            yield found("E014", binding.where, f"{binding.key} looks like a placeholder", fix)
+
+
+@rule(
+    "E015",
+    Severity.ERROR,
+    bad=prod(
+        f"{GOOD}JWT_SECRET={GOOD[15:]}", f'{_DECLARED}[variables.JWT_SECRET]\ntype = "secret"\n'
+    ),
+    good=prod(GOOD, _DECLARED),
+)
+def same_secret_twice(subject: Subject) -> Iterator[Finding]:
+    """Two secrets of one environment have the same value.
+
+    Who gets one of them has both.
+    """
+    seen: dict[Secret, str] = {}
+    for binding in own_secrets(subject):
+        other = seen.setdefault(binding.value, binding.key)
+        undeclared = not {binding.key, other} <= subject.environment.variables.keys()
+        both_passwords = _PASSWORD.search(binding.key) and _PASSWORD.search(other)
+        if other != binding.key and not (undeclared and both_passwords):
+            message = f"{binding.key} has the same value as {other}"
+            yield found("E015", binding.where, message, rotate(subject, binding))
+
+
+@rule(
+    "E016",
+    Severity.ERROR,
+    bad={
+        **prod(GOOD, _DECLARED),
+        "staging.toml": f'env_file = ".env.staging"\n{_DECLARED}',
+        ".env.staging": GOOD,
+    },
+    good=prod(GOOD, _DECLARED),
+)
+def shared_secret(subject: Subject) -> Iterator[Finding]:
+    """A secret is the same as one of another environment.
+
+    Whoever may look into staging has the key to production.
+    """
+    others = {
+        binding.value: (other.name, binding.key)
+        for other in reversed(subject.earlier)
+        for binding in own_secrets(other)
+    }
+    for binding in own_secrets(subject):
+        if binding.value in others:
+            environment, key = others[binding.value]
+            message = f"{binding.key} is the same as {key} of {environment}"
+            yield found("E016", binding.where, message, rotate(subject, binding))
+
+
+@rule(
+    "E019",
+    Severity.ERROR,
+    bad=prod(GOOD, _DECLARED, **{".env.prod.example": GOOD}),
+    good=prod(GOOD, _DECLARED, **{".env.prod.example": "SESSION_SECRET=\n"}),
+)
+def same_as_example(subject: Subject) -> Iterator[Finding]:
+    """A secret has the value that stands in the example file.
+
+    The example is committed: everybody knows it.
+    """
+    for binding, _ in secrets_of(subject):
+        if subject.example.get(binding.key) == binding.value:
+            message = f"{binding.key} has the value of the example file"
+            yield found("E019", binding.where, message, rotate(subject, binding))
+
+
+@rule(
+    "W105",
+    Severity.WARNING,
+    bad=prod("API_KEY=a1b2a1b2a1b2a1b2a1b2a1b2\n", "[variables.API_KEY]\nsecret = true\n"),
+    good=prod("API_KEY=V4s0nJq8Lk2PzXw7Rt5Yb1Gm\n", "[variables.API_KEY]\nsecret = true\n"),
+)
+def low_entropy(subject: Subject) -> Iterator[Finding]:
+    """A value looks generated, and there is too little in it: few characters, or one part repeated.
+
+    Perhaps somebody made it longer by pasting it twice.
+    """
+    for binding, _ in secrets_of(subject):
+        value = binding.value.reveal()
+        if len(set(value)) >= FEWEST_ANYWHERE and is_thin(value):
+            yield found("W105", binding.where, f"{binding.key} has little entropy for its length")

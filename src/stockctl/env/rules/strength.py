@@ -1,0 +1,120 @@
+"""How good a secret is: pure functions on its text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from itertools import pairwise
+
+_WORDS = r"test|testing|dev|devel|development|secret|default|sample|demo|fake|staging|local"
+_PLACEHOLDER = re.compile(
+    r"change.?(?:me|this|it)|replace.?(?:me|this|with)|placeholder|example|dummy"
+    r"|(?<![a-z])your[-_ .]?[a-z]"
+    r"|todo|fixme|(?<![a-z])tbd(?![a-z])|xxxx|<[^>]*>|\*{3}|\.{3}|…|fill.?(?:me|in|this)"
+    r"|insert[-_ ].*here|put[-_ ].*here|[-_ ]here$|set.?me|insecure|not.?(?:so.?)?secure|unsafe"
+    r"|super.?secret|very.?secret|top.?secret|keyboard.?cat|foo.?bar|lorem.?ipsum|generate[-_ ]"
+    r"|only.?for.?(?:test|dev)|openssl.rand|\$\(|(?<![a-z])my[-_ ]?(?:secret|password|key|token)"
+    rf"|(?<![a-z])(?:{_WORDS})(?![a-z])|^(?:test|dev|secret|default|sample|demo|fake)"
+    r"(?:secret|key|token|pass|password|value|jwt|session)",
+    re.IGNORECASE,
+)
+_NOTHING = re.compile(r"(?:none|null|nil|undefined|n/?a|unset|empty|-+|_+|\?+|x+)", re.IGNORECASE)
+_WHOLE = re.compile(
+    r"change.?(?:me|this|it).*|replace.?(?:me|this|with).*|placeholder|todo|tbd|fixme|x{3,}|<[^<>]+>"
+    r"|\[your[^\]]*\]|your[-_ ].+|insert[-_ ].+|put[-_ ].+here|\.{3}|…|fill.?me.*|set.?me.*",
+    re.IGNORECASE,
+)
+
+# Stems of what tops every list of leaked passwords, and what databases come with.
+_LIST = """
+password passwd passwort pass passw pwd secret admin administrator root user guest login welcome
+letmein qwerty qwertz azerty abc abcd iloveyou monkey dragon master football baseball shadow
+superman batman trustno sunshine princess flower hello freedom whatever ninja mustang access
+michael jordan harley hunter ranger thomas robert daniel charlie andrew michelle jessica pepper
+ginger summer winter spring autumn computer internet starwars cheese killer soccer hockey george
+liverpool chelsea arsenal postgres postgresql mysql mongo mongodb redis rabbitmq elastic oracle
+docker server database changeme temp temporary default test testing tester dev demo example
+correcthorsebatterystaple opensesame zaq qazwsx asdf asdfgh zxcvbn google facebook company
+production staging
+"""
+COMMON = frozenset(_LIST.split())
+_LEET = str.maketrans("@0134$57!", "aoieassti")
+_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertzuiop",
+    "azertyuiop",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "qazwsxedcrfvtgbyhnujmikolp",
+    "!@#$%^&*()",
+)
+_STEPS = frozenset(
+    pair for row in _ROWS for way in (row, row[::-1]) for pair in map("".join, pairwise(way))
+)
+LONG_RUN = 8  # steps in a row
+SHORT_RUN = 4  # these count only where they make up most of the value
+_TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
+LOW_BITS = 2.7  # per character; random hexadecimal digits have more than 3.2 from 20 of them on
+
+
+def is_placeholder(value: str) -> bool:
+    """A secret that somebody means to replace, or made up for a test."""
+    return bool(_PLACEHOLDER.search(value) or _NOTHING.fullmatch(value))
+
+
+def is_plain_placeholder(value: str) -> bool:
+    """The same for a value that may be an ordinary word: only what cannot be meant."""
+    return bool(_WHOLE.fullmatch(value))
+
+
+def is_common(value: str) -> bool:
+    """A password of the lists: also with digits around it, in leet, or repeated."""
+    whole = value.lower()
+    for text in {whole, whole[: _period(whole)]}:
+        for spelt in (text, text.translate(_LEET)):
+            if spelt.strip("0123456789!?.*#$@-_+ ") in COMMON or spelt in COMMON:
+                return True
+    return value.isdigit() and len(value) < 16
+
+
+def is_walk(value: str) -> bool:
+    """Letters or digits in order, or neighbours on a keyboard."""
+    runs = _runs(value.lower())
+    longest = max(runs, default=0)
+    covered = sum(run for run in runs if run >= SHORT_RUN)
+    return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 2 * covered > len(value))
+
+
+def is_thin(value: str) -> bool:
+    """Looks generated, and is not: too little in it for its length, or one part repeated."""
+    if not _TOKEN.fullmatch(value) or not (re.search(r"[0-9]", value) or len(value) >= 32):
+        return False
+    return bits_per_character(value) < LOW_BITS or 2 * _period(value) <= len(value)
+
+
+def bits_per_character(value: str) -> float:
+    """Shannon's entropy of the characters in it."""
+    total = len(value)
+    return -sum(n / total * math.log2(n / total) for n in Counter(value).values())
+
+
+def _runs(text: str) -> list[int]:
+    """Lengths, in characters, of the runs of steps."""
+    runs, run = [], 1
+    for pair in map("".join, pairwise(text)):
+        if pair in _STEPS:
+            run += 1
+            continue
+        runs.append(run)
+        run = 1
+    return [*runs, run]
+
+
+def _period(text: str) -> int:
+    """The length of the shortest part that, repeated, gives the text."""
+    return next((n for n in range(1, len(text) // 2 + 1) if text[n:] == text[:-n]), len(text))

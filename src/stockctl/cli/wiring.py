@@ -124,13 +124,11 @@ def open_environment(
     project = session.project()
     if changes:
         require_sound(session, name)
-    attempt = load(project, name, os.environ, needs)
-    loaded = attempt.loaded
-    assert loaded is not None
+    loaded = load(project, name, os.environ, needs)
     session.output.redactor.learn(loaded.secrets())
-    if attempt.findings:
-        many = f"{len(attempt.findings)} finding{'s' * (len(attempt.findings) != 1)}"
-        session.output.findings(attempt.findings)
+    if loaded.beside:
+        many = f"{len(loaded.beside)} finding{'s' * (len(loaded.beside) != 1)}"
+        session.output.findings(loaded.beside)
         hint = f"{many} beside what this needs: stockctl env validate {name}"
         session.progress().warn(f"{name}: {hint}")
     host = LocalHost()

@@ -15,6 +15,7 @@ from stockctl.core.secret import Secret
 SIZE_LIMIT_BYTES = 8_000_000
 BOM = "\ufeff"
 _INDENT = re.compile(r"\s*")
+_EXPORT = re.compile(r"export[^\S\r\n]+")
 _NO_TEXT = Secret("")
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 
@@ -131,7 +132,8 @@ def _statements(text: str, label: str) -> Iterator[tuple[Where, str, str, str] |
             where = Where(label, line, _column(indent))
             yield Broken(where, Secret(lines[0].rstrip("\r\n")))
         elif found.key is not None and found.value is not None:
-            where = Where(label, line, _column(indent))
+            export = _EXPORT.match(written, len(indent))
+            where = Where(label, line, _column(indent) + (len(export[0]) if export else 0))
             yield where, found.key, found.value, written[len(indent) :].rstrip("\r\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import stat
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -59,22 +59,32 @@ def _open_sealed(file: Path, label: str, layers: Layers, process: Mapping[str, s
 
 
 def _missing(file: Path, project: Project, layers: Layers) -> Finding | None:
-    """What to say where there is no such file."""
+    """What to say where there is no such file. One that is there and cannot be read is reported
+    by who reads it."""
     try:
-        mode: int | None = file.stat().st_mode
-        why = ""
+        file.stat()
     except FileNotFoundError:
-        mode, why = None, f"there is no {project.label(file)}"
-    except (OSError, ValueError) as error:  # a loop of links, a name no file system takes
-        mode, why = None, f"{project.label(file)}: {getattr(error, 'strerror', None) or error}"
-    if mode is not None and not stat.S_ISDIR(mode):
+        why = f"there is no {project.label(file)}"
+    except ValueError as error:
+        why = str(error)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return None
+        why = str(error.strerror)
+    else:
         return None
-    why = why or f"{project.label(file)} is a folder"
     example = file.with_name(f"{file.name}.example")
     if vault.is_sealed(file):
         fix = "stockctl env seal makes it of a plaintext env file."
-    elif example.is_file():
+    elif _is_file(example):
         fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
     else:
         fix = "Create it with one KEY=value a line, mode 0600."
     return Finding("C006", Severity.ERROR, f"env_file: {why}", layers.where(("env_file",)), fix)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -38,6 +38,7 @@ class Loaded:
     env_file: EnvFile | None
     layers: Layers
     process: Mapping[str, Secret]  # what the TOML files took from the process environment
+    beside: tuple[Finding, ...] = ()  # what is wrong and does not concern the command
 
     def secrets(self) -> list[Secret]:
         """What the redactor must know before anything is printed: also the password in a URL, as
@@ -60,15 +61,13 @@ class Attempt:
     blocking: tuple[Finding, ...] = ()
 
 
-def load(project: Project, name: str, process: Mapping[str, str], needs: Needs = ALL) -> Attempt:
-    """The environment, with what does not stop it as findings.
-
-    Raises ConfigurationError with every error found on the way if one concerns what is needed.
-    """
+def load(project: Project, name: str, process: Mapping[str, str], needs: Needs = ALL) -> Loaded:
+    """The environment. Raises ConfigurationError with every error found on the way if one concerns
+    what is needed."""
     attempt = try_load(project, name, process, needs=needs)
     if attempt.loaded is None or attempt.blocking:
         raise not_sound(name, attempt.findings)
-    return attempt
+    return replace(attempt.loaded, beside=attempt.findings)
 
 
 def not_sound(name: str, findings: Sequence[Finding]) -> ConfigurationError:

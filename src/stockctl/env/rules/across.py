@@ -73,8 +73,10 @@ def store_inside_another(subject: Subject) -> Iterator[Finding]:
     mine = subject.environment.backup.store.rstrip("/")
     for other in subject.earlier:
         theirs = other.environment.backup.store.rstrip("/")
+        if subject.toml("backup", "store") is None:
+            return  # the default, under host.directory: that is reported
         if mine == theirs or mine.startswith(f"{theirs}/") or theirs.startswith(f"{mine}/"):
-            where = subject.toml("backup", "store") or subject.toml("backup")
+            where = subject.toml("backup", "store")
             message = f"backup.store and that of {other.name} lie inside each other"
             yield found("E036", where, message, "Give each environment a folder of its own.")
 

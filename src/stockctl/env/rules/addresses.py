@@ -173,7 +173,7 @@ def _is_open(value: str, strict: bool) -> bool:
         host = urlsplit(value).hostname or ""
     except ValueError:
         return False
-    return strict or is_public(host)
+    return bool(host) and (strict or is_public(host))
 
 
 @rule(

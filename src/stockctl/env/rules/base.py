@@ -112,9 +112,18 @@ def rule(
     return register
 
 
-def known(code: str, name: str, what: str, why: str, *, bad: Files, good: Files) -> None:
+def known(
+    code: str,
+    name: str,
+    what: str,
+    why: str,
+    *,
+    bad: Files,
+    good: Files,
+    severity: Severity = Severity.ERROR,
+) -> None:
     """Registers a code of the reading itself. It cannot be ignored: nothing was read."""
-    _add(Rule(code, Severity.ERROR, name, what, why, bad, good, None, ignorable=False))
+    _add(Rule(code, severity, name, what, why, bad, good, None, ignorable=False))
 
 
 def found(code: str, where: Where | None, message: str, fix: str = "") -> Finding:

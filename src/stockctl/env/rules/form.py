@@ -12,7 +12,7 @@ from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.statements import NAME
 
 _SPACED = re.compile(
-    r"(?P<key>(?:export\s+)?[^\s=]+)(?P<before>[^\S\n]*)=(?P<after>[^\S\n]*)"
+    r"(?:export\s+)?(?P<name>[^\s=]+)(?P<before>[^\S\n]*)=(?P<after>[^\S\n]*)"
     r"(?P<value>\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\n]*)(?P<rest>[^\n]*)",
     re.DOTALL,
 )
@@ -39,8 +39,8 @@ def surrounding_space(subject: Subject) -> Iterator[Finding]:
     Shells and other readers of the file take it differently; inside quotes it is part of the value.
     """
     for binding in subject.env.bindings:
-        indented = binding.where.column not in (None, 1)
         match = _SPACED.match(binding.written.reveal())
+        indented = match is not None and binding.where.column != 1 + match.start("name")
         if indented or (match and _is_spaced(match)):
             yield found("W103", binding.where, f"{binding.key}: white space around it")
 

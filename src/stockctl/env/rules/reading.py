@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stockctl.env.rules.base import known
+from stockctl.core.report import Severity
+from stockctl.env.rules.base import known, prod
 
 _SECRET = "V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E"
 _SERVICE = (
@@ -101,4 +102,22 @@ known(
         "prod.env.age": "age-encryption.org/v1\n-> X25519 damaged\n",
     },
     good=_SOUND,
+)
+known(
+    "W110",
+    "ignore-without-effect",
+    "A `# stockctl: ignore` matches nothing any more.",
+    "It would hide the next finding with that code, which nobody has looked at.",
+    bad=prod("# stockctl: ignore E014 -- the sandbox has no other\nPORT=5000\n"),
+    good=prod("# stockctl: ignore W102 -- what the library reads\nhttp_proxy=proxy:3128\n"),
+    severity=Severity.WARNING,
+)
+known(
+    "W111",
+    "ignore-does-not-count",
+    "A `# stockctl: ignore` without a reason, without a code, or with one that cannot be ignored.",
+    "Whoever finds it in a year wants to know why it was right.",
+    bad=prod("# stockctl: ignore W102\nhttp_proxy=proxy:3128\n"),
+    good=prod("# stockctl: ignore W102 -- what the library reads\nhttp_proxy=proxy:3128\n"),
+    severity=Severity.WARNING,
 )

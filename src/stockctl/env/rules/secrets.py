@@ -48,7 +48,7 @@ def secrets_of(subject: Subject) -> Iterator[tuple[Binding, Variable | None]]:
 def own_secrets(subject: Subject) -> Iterator[Binding]:
     """Those that only this environment may know: not the key of somebody else's service."""
     for binding, variable in secrets_of(subject):
-        if (variable is None or variable.type == "secret") and "${" not in binding.written.reveal():
+        if variable is None or variable.type == "secret":
             yield binding
 
 
@@ -176,11 +176,17 @@ def same_secret_twice(subject: Subject) -> Iterator[Finding]:
     seen: dict[Secret, str] = {}
     for binding in own_secrets(subject):
         other = seen.setdefault(binding.value, binding.key)
-        undeclared = not {binding.key, other} <= subject.environment.variables.keys()
-        both_passwords = _PASSWORD.search(binding.key) and _PASSWORD.search(other)
-        if other != binding.key and not (undeclared and both_passwords):
+        if other != binding.key and not _one_password(subject, binding, other):
             message = f"{binding.key} has the same value as {other}"
             yield found("E015", binding.where, message, rotate(subject, binding))
+
+
+def _one_password(subject: Subject, binding: Binding, other: str) -> bool:
+    """One password under several names, as database and client want it: said so by a reference, or
+    by nobody who declared them as secrets of their own."""
+    passwords = _PASSWORD.search(binding.key) and _PASSWORD.search(other)
+    declared = {binding.key, other} <= subject.environment.variables.keys()
+    return bool(passwords) and (not declared or "${" in binding.written.reveal())
 
 
 @rule(
@@ -230,7 +236,7 @@ def same_as_example(subject: Subject) -> Iterator[Finding]:
 @rule(
     "W105",
     Severity.WARNING,
-    bad=prod("API_KEY=a1b2a1b2a1b2a1b2a1b2a1b2\n", "[variables.API_KEY]\nsecret = true\n"),
+    bad=prod("API_KEY=k7q2x9vm4zk7q2x9vm4zk7q2x9vm4z\n", "[variables.API_KEY]\nsecret = true\n"),
     good=prod("API_KEY=V4s0nJq8Lk2PzXw7Rt5Yb1Gm\n", "[variables.API_KEY]\nsecret = true\n"),
 )
 def low_entropy(subject: Subject) -> Iterator[Finding]:
@@ -240,5 +246,6 @@ def low_entropy(subject: Subject) -> Iterator[Finding]:
     """
     for binding, _ in secrets_of(subject):
         value = binding.value.reveal()
-        if len(set(value)) >= FEWEST_ANYWHERE and is_thin(value):
+        told = len(set(value)) < FEWEST_DISTINCT or is_placeholder(value) or is_walk(value)
+        if is_thin(value) and not told:
             yield found("W105", binding.where, f"{binding.key} has little entropy for its length")

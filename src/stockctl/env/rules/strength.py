@@ -7,16 +7,16 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-_WORDS = r"test|testing|dev|devel|development|secret|default|sample|demo|fake|staging|local"
+_WORDS = r"test|testing|dev|devel|development|default|sample|demo|fake|staging|local"
 _PLACEHOLDER = re.compile(
-    r"change.?(?:me|this|it)|replace.?(?:me|this|with)|placeholder|example|dummy"
+    r"change.?(?:me|this|it)|secret|passw(?:or)?d|replace.?(?:me|this|with)|placeholder|example|dummy"
     r"|(?<![a-z])your[-_ .]?[a-z]"
     r"|todo|fixme|(?<![a-z])tbd(?![a-z])|xxxx|<[^>]*>|\*{3}|\.{3}|…|fill.?(?:me|in|this)"
     r"|insert[-_ ].*here|put[-_ ].*here|[-_ ]here$|set.?me|insecure|not.?(?:so.?)?secure|unsafe"
-    r"|super.?secret|very.?secret|top.?secret|keyboard.?cat|foo.?bar|lorem.?ipsum|generate[-_ ]"
-    r"|only.?for.?(?:test|dev)|openssl.rand|\$\(|(?<![a-z])my[-_ ]?(?:secret|password|key|token)"
-    rf"|(?<![a-z])(?:{_WORDS})(?![a-z])|^(?:test|dev|secret|default|sample|demo|fake)"
-    r"(?:secret|key|token|pass|password|value|jwt|session)",
+    r"|keyboard.?cat|foo.?bar|lorem.?ipsum|generate[-_ ]"
+    r"|only.?for.?(?:test|dev)|openssl.rand|\$\(|(?<![a-z])my[-_ ]?(?:key|token)"
+    rf"|(?<![a-z])(?:{_WORDS})(?![a-z])|^(?:test|dev|default|sample|demo|fake)"
+    r"(?:key|token|pass|value|jwt|session)",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(r"(?:none|null|nil|undefined|n/?a|unset|empty|-+|_+|\?+|x+)", re.IGNORECASE)
@@ -56,6 +56,7 @@ _ROWS = (
 _STEPS = frozenset(
     pair for row in _ROWS for way in (row, row[::-1]) for pair in map("".join, pairwise(way))
 )
+LOOKED_AT = 4096  # characters; a certificate is no longer
 LONG_RUN = 8  # steps in a row
 SHORT_RUN = 4  # these count only where they make up most of the value
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
@@ -64,6 +65,7 @@ LOW_BITS = 2.7  # per character; random hexadecimal digits have more than 3.2 fr
 
 def is_placeholder(value: str) -> bool:
     """A secret that somebody means to replace, or made up for a test."""
+    value = value[:LOOKED_AT]
     return bool(_PLACEHOLDER.search(value) or _NOTHING.fullmatch(value))
 
 
@@ -74,16 +76,17 @@ def is_plain_placeholder(value: str) -> bool:
 
 def is_common(value: str) -> bool:
     """A password of the lists: also with digits around it, in leet, or repeated."""
-    whole = value.lower()
+    whole = value[:LOOKED_AT].lower()
     for text in {whole, whole[: _period(whole)]}:
-        for spelt in (text, text.translate(_LEET)):
-            if spelt.strip("0123456789!?.*#$@-_+ ") in COMMON or spelt in COMMON:
-                return True
+        bare = text.strip("0123456789!?.*#$@-_+ ")
+        if COMMON & {text, bare, text.translate(_LEET), bare.translate(_LEET)}:
+            return True
     return value.isdigit() and len(value) < 16
 
 
 def is_walk(value: str) -> bool:
     """Letters or digits in order, or neighbours on a keyboard."""
+    value = value[:LOOKED_AT]
     runs = _runs(value.lower())
     longest = max(runs, default=0)
     covered = sum(run for run in runs if run >= SHORT_RUN)
@@ -92,6 +95,7 @@ def is_walk(value: str) -> bool:
 
 def is_thin(value: str) -> bool:
     """Looks generated, and is not: too little in it for its length, or one part repeated."""
+    value = value[:LOOKED_AT]
     if not _TOKEN.fullmatch(value) or not (re.search(r"[0-9]", value) or len(value) >= 32):
         return False
     return bits_per_character(value) < LOW_BITS or 2 * _period(value) <= len(value)

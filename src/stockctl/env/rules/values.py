@@ -137,8 +137,8 @@ def not_in_this_environment(subject: Subject) -> Iterator[Finding]:
 @rule(
     "E032",
     Severity.ERROR,
-    bad=prod("A=1\nB=1\n", '[variables.B]\ndifferent_from = ["A"]\n'),
-    good=prod("A=1\nB=2\n", '[variables.B]\ndifferent_from = ["A"]\n'),
+    bad=prod("A=1\nB=1\n", '[variables.A]\n[variables.B]\ndifferent_from = ["A"]\n'),
+    good=prod("A=1\nB=2\n", '[variables.A]\n[variables.B]\ndifferent_from = ["A"]\n'),
 )
 def not_different(subject: Subject) -> Iterator[Finding]:
     """A value is the same as that of a variable which `different_from` names.

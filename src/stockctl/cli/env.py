@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -13,7 +14,8 @@ from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.core.errors import ConfigurationError, UsageError
-from stockctl.core.report import Severity
+from stockctl.core.report import Finding
+from stockctl.env.project import Project
 
 app = group("What the environments are, and whether they are sound.")
 
@@ -23,6 +25,8 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 @verb(app, "list", example="stockctl env list", exits=(2,), environment="none")
@@ -46,33 +50,38 @@ def list_environments(session: Session) -> Result:
 
 @verb(app, "show", example="stockctl env show staging", exits=(2, 3))
 def show(session: Session, name: str) -> Result:
-    """Shows what an environment comes to, and where each value was written. Secrets are masked."""
+    """Shows what an environment comes to, and where each value was written. Secrets are masked.
+
+    What is not written anywhere has its default, and no place.
+    """
+    from stockctl.cli import env_tree
     from stockctl.cli.wiring import open_environment
     from stockctl.env.load import dotted
     from stockctl.env.masking import is_shown
 
-    opened = open_environment(session, name)
-    layers, env_file = opened.loaded.layers, opened.loaded.env_file
-    resolved = opened.environment.model_dump(mode="json", by_alias=True, exclude_none=True)
+    opened, output = open_environment(session, name), session.output
+    environment, env_file = opened.environment, opened.loaded.env_file
+    resolved = environment.model_dump(mode="json", by_alias=True, exclude_none=True)
     resolved.pop("variables")
-    sources = {dotted(path): str(where) for path, where in layers.sources.items()}
-    for key, value in _leaves(resolved, ""):
-        text = json.dumps(value, ensure_ascii=False)
-        session.output.line(f"{key} = {text}  ({sources.get(key, 'default')})")
-    declared = opened.environment.variables
-    values = {}
+    values, written, places = {}, {}, opened.loaded.layers.sources
     for binding in env_file.bindings if env_file else ():
-        shown = is_shown(binding.key, binding.value, declared.get(binding.key))
+        shown = is_shown(binding.key, binding.value, environment.variables.get(binding.key))
         values[binding.key] = binding.value.reveal() if shown else str(binding.value)
-        sources[binding.key] = str(binding.where)
-        session.output.line(f"{binding.key}={values[binding.key]}  ({binding.where})")
+        written[binding.key] = binding.where
+    title = " · ".join(filter(None, [name, environment.kind, environment.protected * "protected"]))
+    rows = env_tree.rows(title, resolved, places, str(session.project().root.resolve()))
+    rows += env_tree.variables(env_file.label if env_file else "", values, written)
+    output.lines(env_tree.lines(rows, output.clean, output.width))
+    sources = {dotted(path): str(where) for path, where in places.items()}
+    sources |= {key: str(where) for key, where in written.items()}
     return Result({"environment": {**resolved, "values": values}, "sources": sources})
 
 
 @verb(
     app,
     "validate",
-    example="stockctl env validate staging prod\nstockctl env validate --all --strict",
+    example="stockctl env validate staging prod\nstockctl env validate --all --strict"
+    "\nstockctl env validate --all --format github",
     exits=(2, 3),
     environment="none",
 )
@@ -83,42 +92,80 @@ def validate_environments(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every environment of the project.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.TEXT,
+    format_: Annotated[
+        Format,
+        typer.Option("--format", help="For people, programs, annotations, code scanners."),
+    ] = Format.TEXT,
 ) -> Result:
     """Finds everything that is wrong with an environment before something is built on it.
 
     All findings come at once, each with file, line and what to do. Values are never shown.
+    Warnings and notes stop nothing; docs/rules.md says what each code means.
     """
+    from stockctl.cli.wiring import tracked_in
     from stockctl.env.validate import validate
 
-    if all_ and environments:
-        raise UsageError("give either names or --all")
-    session.as_json = session.as_json or format_ is Format.JSON
-    session.output.as_json = session.as_json
+    if session.as_json and format_ in (Format.GITHUB, Format.SARIF):
+        raise UsageError(f"give either --json or --format {format_}")
+    session.as_json = session.output.as_json = session.as_json or format_ is Format.JSON
     project = session.project()
-    wanted: list[str | None] = [*environments] if environments else [None]
+    names = _chosen(session, project, environments or [], all_)
+    validation = validate(project, names, os.environ, tracked_in(project))
+    session.output.redactor.learn(validation.secrets)
+    return _tell(session, project, names, validation.findings, format_, strict)
+
+
+def _chosen(session: Session, project: Project, given: list[str], all_: bool) -> list[str]:
+    """The environments that are meant. Raises UsageError where there is none."""
+    if all_ and given:
+        raise UsageError("give either names or --all")
+    wanted: list[str | None] = [*given] if given else [None]
     names = project.names() if all_ else [session.choose(each) for each in wanted]
     if not names:
         raise UsageError("there is no environment to validate", hint="stockctl env list")
+    names = list(dict.fromkeys(names))
     session.environment = names[0] if len(names) == 1 else None
-    findings = validate(project, names, os.environ)
-    errors = [f for f in findings if f.severity is Severity.ERROR or strict]
-    if errors:
-        many = f"{len(errors)} error{'s' * (len(errors) != 1)}"
-        raise ConfigurationError(f"{', '.join(names)}: {many}", findings=findings)
-    session.output.findings(findings)
-    session.output.line(f"{', '.join(names)}: sound", style="green")
+    return names
+
+
+def _tell(
+    session: Session,
+    project: Project,
+    names: list[str],
+    findings: Sequence[Finding],
+    format_: Format,
+    strict: bool,
+) -> Result:
+    """The findings are the data of this command: they go to stdout, however it ends."""
+    from stockctl import __version__
+    from stockctl.cli.findings import github, sarif, stops, total
+    from stockctl.env.rules import RULES
+
+    output, summary = session.output, total(names, findings, strict=strict)
+    stopping = [each for each in findings if stops(each, strict=strict)]
+    if format_ is Format.TEXT and not session.as_json:
+        shown = stopping if session.quiet else findings
+        output.findings(shown, beside=False)
+        end = ((summary, "bold red" if stopping else "green"),)
+        output.lines([(), end] if shown else [end])
+        code = ConfigurationError.exit_code if stopping else 0
+        return Result({"environments": names}, findings, code)
+    if format_ is Format.GITHUB:
+        output.write(github(findings, RULES, output.clean, _inside_checkout(project)))
+    elif format_ is Format.SARIF:
+        output.document(sarif(findings, RULES, output.clean, __version__), safe=True)
+    if stopping:
+        raise ConfigurationError(summary, findings=findings if session.as_json else ())
     return Result({"environments": names}, findings)
 
 
-def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
-    """The values of a nested document with their dotted keys."""
-    if isinstance(value, dict) and value:
-        inner = [(f"{path}.{key}" if path else key, item) for key, item in value.items()]
-        return [leaf for key, item in inner for leaf in _leaves(item, key)]
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return [leaf for i, item in enumerate(value) for leaf in _leaves(item, f"{path}[{i}]")]
-    return [(path, value)]
+def _inside_checkout(project: Project) -> str:
+    """Where the project is in what the workflow checked out: annotations name files from there."""
+    checkout = Path(os.environ.get("GITHUB_WORKSPACE") or project.root)
+    try:
+        return str(project.root.resolve().relative_to(checkout.resolve()))
+    except ValueError:
+        return ""
 
 
 from stockctl.cli import env_project as _env_project  # noqa: E402, F401  registers its verbs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -12,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from stockctl.cli.findings import LONGEST_QUOTE, Line, lines
 from stockctl.core.errors import StockctlError
 from stockctl.core.redact import Redactor
-from stockctl.core.report import Finding, Severity
+from stockctl.core.report import Finding
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x09\x0b-\x1f\x7f-\x9f]"
 )
+# What a CI runner would take for a command to itself: GitHub's `::name …::` at the start of a line
+# and `##[name]` anywhere in it (actions/runner, ActionCommand.cs), Azure's `##vso[name]`.
+_COMMAND = re.compile(r"^(\s*):(?=:[a-z])|##(?=(?:vso)?\[)", re.MULTILINE | re.IGNORECASE)
 PIPE_WIDTH = 1000  # columns: a row stays one line for whatever reads it
-_COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,18 @@ class Output:
         """stderr."""
         return self._console(sys.stderr)
 
+    @property
+    def width(self) -> int:
+        """Columns of stdout; more than anybody writes where it is no terminal."""
+        return self._width(sys.stdout)
+
+    def _width(self, stream: TextIO) -> int:
+        if not stream.isatty():
+            return PIPE_WIDTH
+        from shutil import get_terminal_size
+
+        return get_terminal_size().columns
+
     def _console(self, file: TextIO) -> Console:
         from stockctl.cli.console import SteadyConsole
 
@@ -76,9 +90,10 @@ class Output:
         )
 
     def clean(self, text: str) -> str:
-        """Fit to be shown: secrets masked, control characters gone."""
+        """Fit to be shown: secrets masked, control characters and commands to a CI runner gone."""
         # before, since a secret may hold a tab; after, since an escape may stand within one
-        return self.redactor.text(_CONTROL.sub(_replace_control, self.redactor.text(text)))
+        safe = self.redactor.text(_CONTROL.sub(_replace_control, self.redactor.text(text)))
+        return _COMMAND.sub(lambda found: f"{found.group()} ", safe)
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line of data for a person."""
@@ -110,33 +125,56 @@ class Output:
             table.add_row(*(Text(self.clean(cell)) for cell in row.cells), style=row.style)
         self.out.print(table)
 
-    def findings(self, findings: Sequence[Finding]) -> None:
-        """Each with its place, its code and how to mend it."""
-        for finding in findings:
-            place = f"{finding.where}: " if finding.where else ""
-            fix = f" → {finding.fix}" if finding.fix else ""
-            text = f"{place}{finding.code} {finding.severity}: {finding.message}{fix}"
-            self.err.print(self.clean(text), style=_COLOUR[finding.severity], soft_wrap=True)
+    def lines(self, lines: Iterable[Line], *, beside: bool = False) -> None:
+        """Lines that are clean already. Where there is no colour, rich is not even imported."""
+        if self.as_json and not beside:
+            return
+        stream = sys.stderr if beside else sys.stdout
+        if self._plain or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
+            self._write(stream, "".join(f"{''.join(t for t, _ in line)}\n" for line in lines))
+            return
+        from rich.text import Text
+
+        console = self.err if beside else self.out
+        for line in lines:
+            console.print(Text.assemble(*line), soft_wrap=True)
+
+    def findings(self, findings: Sequence[Finding], *, beside: bool = True) -> None:
+        """Each with its place, its code, how to mend it and the line it is about."""
+        width = min(LONGEST_QUOTE, self._width(sys.stderr if beside else sys.stdout))
+        self.lines(lines(findings, self.clean, width), beside=beside)
 
     def error(self, error: StockctlError) -> None:
         """What, where, what to do next."""
-        self.err.print(f"error: {self.clean(str(error))}", style="bold red", soft_wrap=True)
-        for line in self.clean(error.details).splitlines():
-            self.err.print(f"  {line}", soft_wrap=True)
-        for line in self.clean(error.hint).splitlines():
-            self.err.print(f"→ {line}", style="cyan", soft_wrap=True)
+        details = (f"  {line}" for line in self.clean(error.details).splitlines())
+        hints = (f"→ {line}" for line in self.clean(error.hint).splitlines())
+        told: list[Line] = [((f"error: {self.clean(str(error))}", "bold red"),)]
+        told += [((line, ""),) for line in details]
+        told += [((line, "cyan"),) for line in hints]
+        self.lines(told, beside=True)
 
-    def document(self, document: dict[str, Any]) -> None:
-        """The one JSON document of `--json`."""
-        safe = self.redactor.data(document)
+    def document(self, document: dict[str, Any], *, safe: bool = False) -> None:
+        """One JSON document, the only thing on stdout. `safe`: nothing is left to be masked."""
+        import json
+
+        masked = document if safe else self.redactor.data(document)
         unicode = "utf" in (sys.stdout.encoding or "").lower()
+        text = json.dumps(masked, ensure_ascii=not unicode, default=str)
+        # the same document, but none of its lines is a command to a CI runner
+        self.write(text.replace("##[", "##\\u005b").replace("##vso[", "##vso\\u005b") + "\n")
+
+    def write(self, text: str) -> None:
+        """As it is, to stdout."""
+        self._write(sys.stdout, text)
+
+    def _write(self, stream: TextIO, text: str) -> None:
         try:
-            sys.stdout.write(json.dumps(safe, ensure_ascii=not unicode, default=str) + "\n")
-            sys.stdout.flush()
+            stream.write(text)
+            stream.flush()
         except BrokenPipeError:
             from stockctl.cli.console import hush
 
-            hush(sys.stdout)
+            hush(stream)
 
 
 def _replace_control(found: re.Match[str]) -> str:

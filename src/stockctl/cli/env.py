@@ -169,3 +169,4 @@ def _inside_checkout(project: Project) -> str:
 
 
 from stockctl.cli import env_project as _env_project  # noqa: E402, F401  registers its verbs
+from stockctl.cli import env_secrets as _env_secrets  # noqa: E402, F401  registers its verbs

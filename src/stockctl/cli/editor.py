@@ -1,0 +1,94 @@
+"""A person's editor on a piece of plaintext that lands nowhere else."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from stockctl.cli.session import Session
+from stockctl.core.errors import HostFailed, ToolFailed, ToolMissing, UsageError
+from stockctl.env.workspace import private_folder
+
+GRACE_S = 5.0  # between SIGTERM and SIGKILL: vim puts the terminal right in well under a second
+
+
+def editor_command(process: Mapping[str, str]) -> tuple[str, ...]:
+    """$VISUAL, else $EDITOR, else vi; as a shell splits it. Raises UsageError."""
+    for name in ("VISUAL", "EDITOR"):
+        written = process.get(name, "").strip()
+        if written:
+            try:
+                return tuple(shlex.split(written))
+            except ValueError as error:
+                raise UsageError(f"${name} cannot be split into words: {error}") from None
+    return ("vi",)
+
+
+def edited(
+    session: Session,
+    name: str,
+    plain: bytes,
+    process: Mapping[str, str],
+    accept: Callable[[bytes], bool],
+) -> bytes:
+    """What a person makes of `plain`; they may go on until `accept` takes it or raises.
+
+    Raises ToolFailed where the editor fails. The file is 0600 in a folder that goes with the
+    block, whatever the editor leaves beside it.
+    """
+    command = editor_command(process)
+    with private_folder(process) as folder:
+        file = folder / name
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(plain)
+        while True:
+            _edit((*command, str(file)), quiet=session.as_json)
+            result = _read(file)
+            if accept(result):
+                return result
+
+
+def _edit(argv: tuple[str, ...], *, quiet: bool) -> None:
+    with _running(argv, quiet=quiet) as child:
+        code = child.wait()
+    if code:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        raise ToolFailed(f"the editor {argv[0]} {how}: nothing was changed")
+
+
+@contextmanager
+def _running(argv: tuple[str, ...], *, quiet: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """In our own process group, since it needs the terminal. It never outlives the block."""
+    try:
+        child = subprocess.Popen(argv, stdout=sys.stderr.fileno() if quiet else None)
+    except FileNotFoundError:
+        raise ToolMissing(
+            f"the editor {argv[0]} is not on this machine", hint="Name one in $VISUAL or $EDITOR."
+        ) from None
+    except OSError as error:
+        raise ToolFailed(f"the editor {argv[0]} does not start: {error.strerror}") from None
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.is_symlink() or not file.is_file():
+            raise ToolFailed("the editor left no file: nothing was changed")
+        return file.read_bytes()
+    except OSError as error:
+        raise HostFailed(f"cannot read what the editor wrote: {error.strerror}") from None

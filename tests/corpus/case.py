@@ -83,12 +83,17 @@ class Case:
         for mode in self.all("mode"):
             name, octal = mode.split()
             (folder / name).chmod(int(octal, 8))
-        process = dict(each.replace("{root}", str(root)).split("=", 1) for each in self.all("process"))
+        process = dict(
+            each.replace("{root}", str(root)).split("=", 1) for each in self.all("process")
+        )
         ours = {(folder / name).resolve() for name in self.all("tracked")}
         project = Project(root)
         names = " ".join(self.all("validate")).split() or project.names()
         return Made(
-            project, names, process, lambda paths: {path for path in paths if path.resolve() in ours}
+            project,
+            names,
+            process,
+            lambda paths: {path for path in paths if path.resolve() in ours},
         )
 
     def _contents(self) -> Iterable[tuple[str, bytes]]:

@@ -100,7 +100,9 @@ def readers() -> Iterator[Readers]:
         yield Readers(Path(folder))
 
 
-def accepted(written: str, known: Mapping[str, str]) -> tuple[str, str, str] | None:
+def accepted(
+    written: str, known: Mapping[str, str], later: list[str]
+) -> tuple[str, str, str] | None:
     """Statement, key and value when stockctl has nothing against a statement in its place."""
     env = parse_env_file(Path("env"), "env", written.encode(), known)
     if env.findings or env.broken or len(env.bindings) != 1:
@@ -108,7 +110,7 @@ def accepted(written: str, known: Mapping[str, str]) -> tuple[str, str, str] | N
     binding = env.bindings[0]
     if binding.unset or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", binding.key):
         return None
-    if binding.key in known or differs(binding.written.reveal(), known):
+    if binding.key in known or differs(binding.written.reveal(), known, later):
         return None
     return binding.written.reveal(), binding.key, binding.value.reveal()
 
@@ -116,9 +118,31 @@ def accepted(written: str, known: Mapping[str, str]) -> tuple[str, str, str] | N
 TROUBLE = (
     *"${}#'\"\\:-+?=,;|&%@/!*()<>~^[]`abfntS01",
     *(" ", "\t", "\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u00a0", "\u2003", "\u2028"),
-    *("\u017f", "\u00e9", "\U0001f600", "$$", "$S", "\\$", "\\\\", "\\n", "\\0", "\\'", '\\"'),
+    *(
+        "\u017f",
+        "\u00e9",
+        "\U0001f600",
+        "$$",
+        "$S",
+        "\\$",
+        "\\\\",
+        "\\n",
+        "\\0",
+        "\\0101",
+        "\\'",
+        '\\"',
+    ),
     *(" #", "\t#", "export ", "A=", "${", "${SET}", "${EMPTY}", "${V1}", "${V2:-", "${EMPTY:-"),
-    *("${NOBODY:-", "${NOBODY:-d}", "${SET:-d}", "${SET:?", "${SET-", "${SET:+", "${V3}"),
+    *(
+        "${NOBODY:-",
+        "${NOBODY:-d}",
+        "${SET:-d}",
+        "${SET:?",
+        "${SET-",
+        "${SET:+",
+        "${V3}",
+        "${V9:-d}",
+    ),
 )
 HEADS = ("",) * 9 + ("export ", "export\t", "export \f", "export\u00a0")
 GAPS = ("",) * 9 + (" ", "\t", " \u00a0", "\u2003", "\x1c")
@@ -156,8 +180,8 @@ def test_what_no_rule_objects_to_has_one_value(
 ) -> None:
     known: dict[str, str] = {}
     kept: list[str] = []
-    for line in lines:
-        statement = accepted(line, known)
+    for number, line in enumerate(lines):
+        statement = accepted(line, known, [f"V{n}" for n in range(max(0, number - 1), len(lines))])
         if statement and (newline == "\n" or "\n" not in statement[0]):
             kept.append(statement[0])
             known[statement[1]] = statement[2]
@@ -175,6 +199,13 @@ def test_what_is_said_to_differ_does(written: str, readers: Readers) -> None:
     text = f"SET=some text\nEMPTY=\n{written}\n"
     expected = readers.python_dotenv(text).get("K")
     assert [read.get("K") for read in readers.compose(text, ["K"])] != [expected, expected]
+
+
+def test_a_default_for_a_name_that_comes_later_differs(readers: Readers) -> None:
+    """By `env_file:` only, where the project reads the same file."""
+    named, whole = readers.compose("K=${V:-x}\nV=9\n", ["K"])
+    assert (named["K"], whole["K"]) == ("x", "9")
+    assert differs("K=${V:-x}", {}, ["V"])
 
 
 def test_every_reason_is_one_of_these() -> None:

@@ -8,7 +8,7 @@ random; tests/contract/test_env_file_readers.py goes on doing so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 FIX = (
     "Put the value in single quotes. One with a ' or a ${NAME} in it goes in double quotes, where "
@@ -65,10 +65,12 @@ REASONS = tuple(
 )
 
 
-def differs(written: str, known: Mapping[str, str]) -> str | None:
+def differs(written: str, known: Mapping[str, str], later: Collection[str] = ()) -> str | None:
     """Why the two readers differ about the statement, in words without the value; None: they agree.
 
-    `known` are the variables with a value before the statement.
+    `known` are the variables with a value before the statement, `later` the keys of the statements
+    behind it: for a service's `env_file:` Compose looks names up in the project's env file first,
+    all of it, and that is often the same file.
     """
     statement = _STATEMENT.match(written)
     if statement is None:
@@ -78,9 +80,13 @@ def differs(written: str, known: Mapping[str, str]) -> str | None:
         if pattern.search(parts.get(part, "")):
             return reason
     for reference in _REFERENCE.finditer(parts.get("filled", "")):
-        name = reference["name"]
-        if reference["default"] and known.get(name) == "":
+        name, default = reference["name"], reference["default"]
+        if default and known.get(name) == "":
             return f"{name} is empty: Compose takes the default behind :-, python-dotenv does not"
+        if default is not None and name not in known and name in later:
+            return (
+                f"{name} is set further down: python-dotenv takes the default, env_file: does not"
+            )
     return None
 
 

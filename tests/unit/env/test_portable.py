@@ -147,6 +147,14 @@ def test_a_default_is_the_same_to_both_unless_the_variable_is_set_and_empty() ->
     assert differs("A=${X:-}", {"X": ""}) is None
 
 
+def test_a_default_is_not_the_same_when_the_variable_is_set_further_down() -> None:
+    assert "X is set further down" in (differs("A=${X:-d}", {}, {"X"}) or "")
+    assert "X is set further down" in (differs('A="${X:-}"', {}, {"X"}) or "")
+    assert differs("A=${X:-d}", {"X": "x"}, {"X"}) is None
+    assert differs("A='$X'", {}, {"X"}) is None
+    assert differs("A=${X:-d}", {}, {"Y"}) is None
+
+
 @pytest.mark.parametrize(
     "written", ["$Tr0ub4dor", "a$$Tr0ub4dor", "'\\\\${Tr0ub4dor}'", "${X:-$Tr0ub4dor}"]
 )

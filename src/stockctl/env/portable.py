@@ -65,11 +65,11 @@ REASONS = tuple(
 )
 
 
-def differs(written: str, known: Mapping[str, str], later: Collection[str] = ()) -> str | None:
+def differs(written: str, known: Mapping[str, str], keys: Collection[str] = ()) -> str | None:
     """Why the two readers differ about the statement, in words without the value; None: they agree.
 
-    `known` are the variables with a value before the statement, `later` the keys of the statements
-    behind it: for a service's `env_file:` Compose looks names up in the project's env file first,
+    `known` are the variables with a value before the statement, `keys` those that the file sets
+    anywhere: for a service's `env_file:` Compose looks names up in the project's env file first,
     all of it, and that is often the same file.
     """
     statement = _STATEMENT.match(written)
@@ -83,10 +83,8 @@ def differs(written: str, known: Mapping[str, str], later: Collection[str] = ())
         name, default = reference["name"], reference["default"]
         if default and known.get(name) == "":
             return f"{name} is empty: Compose takes the default behind :-, python-dotenv does not"
-        if default is not None and name not in known and name in later:
-            return (
-                f"{name} is set further down: python-dotenv takes the default, env_file: does not"
-            )
+        if default is not None and name not in known and name in keys:
+            return f"{name} has no value yet: python-dotenv takes the default, env_file: may not"
     return None
 
 

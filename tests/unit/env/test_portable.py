@@ -147,12 +147,12 @@ def test_a_default_is_the_same_to_both_unless_the_variable_is_set_and_empty() ->
     assert differs("A=${X:-}", {"X": ""}) is None
 
 
-def test_a_default_is_not_the_same_when_the_variable_is_set_further_down() -> None:
-    assert "X is set further down" in (differs("A=${X:-d}", {}, {"X"}) or "")
-    assert "X is set further down" in (differs('A="${X:-}"', {}, {"X"}) or "")
-    assert differs("A=${X:-d}", {"X": "x"}, {"X"}) is None
-    assert differs("A='$X'", {}, {"X"}) is None
-    assert differs("A=${X:-d}", {}, {"Y"}) is None
+def test_a_default_is_not_the_same_when_the_file_sets_the_variable_later() -> None:
+    assert "X has no value yet" in (differs("A=${X:-d}", {}, {"A", "X"}) or "")
+    assert "X has no value yet" in (differs('A="${X:-}"', {}, {"A", "X"}) or "")
+    assert "A has no value yet" in (differs("A=${A:-x}y", {}, {"A"}) or "")
+    assert differs("A=${X:-d}", {"X": "x"}, {"A", "X"}) is None
+    assert differs("A=${X:-d}", {}, {"A"}) is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from stockctl.env.types import Duration, FilePath, ProjectName, SecretValue
 class Table(BaseModel):
     """A TOML table: frozen, unknown keys refused, inputs kept out of error messages."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
 
 class Service(Table):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 
 Path = tuple[str | int, ...]
 Position = tuple[int, int]
@@ -40,30 +41,47 @@ def key_positions(text: str) -> dict[Path, Position]:
     return found
 
 
-def _statements(text: str) -> list[tuple[int, int, str]]:
+# A header, or a key with a value that ends on its line: nearly every statement is like this.
+_SIMPLE = re.compile(
+    r"(?P<indent>[ \t]*)(?P<statement>\[[A-Za-z0-9_.-]+\]"
+    r"|[A-Za-z0-9_.-]+[ \t]*=[ \t]*(?:\"[^\"\\\n]*\"|'[^'\n]*'|[A-Za-z0-9_.:+-]+))"
+    r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)"
+)
+_BARE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+
+
+def _statements(text: str) -> Iterator[tuple[int, int, str]]:
     """Header and key lines with their positions; a value that spans lines stays one statement."""
-    statements: list[tuple[int, int, str]] = []
-    line, depth, current, start = 1, 0, "", (1, 1)
-    line_begin = 0
-    for match in _TOKEN.finditer(text):
+    at, line = 0, 1
+    while at < len(text):
+        simple = _SIMPLE.match(text, at)
+        if simple is not None and not simple["statement"].startswith(('"', "'")):
+            yield line, 1 + len(simple["indent"]), simple["statement"]
+            at, line = simple.end(), line + 1
+            continue
+        end = _end(text, at)
+        blank = len(text[at:end]) - len(text[at:end].lstrip(" \t"))
+        statement = _without_comments(text[at:end])
+        if statement:
+            yield line, 1 + blank, statement
+        line += text.count("\n", at, end)
+        at = end
+
+
+def _end(text: str, at: int) -> int:
+    """Behind the newline that ends the statement at `at`."""
+    depth = 0
+    for match in _TOKEN.finditer(text, at):
         token = match.group()
-        if not current.strip() and not token.isspace() and not token.startswith("#"):
-            indent = len(token) - len(token.lstrip()) if not current else 0
-            start = (line, match.start() - line_begin + indent + 1)
-            current = ""
         if token == "\n" and depth == 0:
-            if current.strip():
-                statements.append((*start, current.strip()))
-            current = ""
-        elif not token.startswith("#"):
-            depth += (token in "[{") - (token in "]}") if len(token) == 1 else 0
-            current += token
-        if "\n" in token:
-            line += token.count("\n")
-            line_begin = match.start() + token.rindex("\n") + 1
-    if current.strip():
-        statements.append((*start, current.strip()))
-    return statements
+            return match.end()
+        depth += (token in "[{") - (token in "]}") if len(token) == 1 else 0
+    return len(text)
+
+
+def _without_comments(statement: str) -> str:
+    tokens = (match.group() for match in _TOKEN.finditer(statement))
+    return "".join(token for token in tokens if not token.startswith("#")).strip()
 
 
 def _before_equals(statement: str) -> str:
@@ -73,6 +91,8 @@ def _before_equals(statement: str) -> str:
 
 def _keys(dotted: str) -> Path:
     """`a."b.c".d` as a path; tomllib itself reads the quoting."""
+    if _BARE.fullmatch(dotted.strip()):
+        return tuple(dotted.strip().split("."))
     path: list[str] = []
     table = tomllib.loads(f"{dotted.strip()} = 0")
     while isinstance(table, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from stockctl.core.report import Finding, Severity
@@ -14,6 +15,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEGINS = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 # a line inside a quoted value that was meant to be a statement; base64 ends in `=`, too
 _SWALLOWED = re.compile(r"^(?:export\s+)?([A-Z_][A-Z0-9_]*)=(?!=?$)", re.MULTILINE)
+# nothing in it that any reader could take for more than it is
+_ORDINARY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=?&~!*;()<>|^-]*")
 _OPENS = re.compile(r"(?:export\s+)?\S+\s*=\s*(?P<quote>[\"'])")
 
 
@@ -117,9 +120,15 @@ def read_differently(subject: Subject) -> Iterator[Finding]:
     and the container another.
     """
     known = dict(subject.process)
+    later = Counter(binding.key for binding in subject.env.bindings)
     for binding in subject.env.bindings:
-        if NAME.fullmatch(binding.key) and not binding.unset and not swallowed_keys(binding):
-            why = differs(binding.written.reveal(), known)
+        later[binding.key] -= 1
+        if not later[binding.key]:
+            del later[binding.key]
+        written = binding.written.reveal()
+        told = not NAME.fullmatch(binding.key) or binding.unset or swallowed_keys(binding)
+        if not _ORDINARY.fullmatch(written) and not told:
+            why = differs(written, known, later.keys())
             if why:
                 yield found("E007", binding.where, f"{binding.key}: {why}", FIX)
         known[binding.key] = binding.value.reveal()

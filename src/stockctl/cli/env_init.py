@@ -1,0 +1,142 @@
+"""`env init` on the terminal: asks, writes, tells. What comes of it: stockctl.env.init."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from stockctl.cli.env_scene import Scene
+from stockctl.cli.session import Result, Session
+from stockctl.core.errors import ConfigurationError, UsageError
+from stockctl.core.report import Severity
+from stockctl.core.secret import Secret
+from stockctl.env.init.answers import Answers, Question, Unanswered
+from stockctl.env.init.creation import create, ignore_change, refuse_existing
+from stockctl.env.init.plan import InitPlan, check_name, plan
+
+MADE_LENGTH = 48  # letters and digits: 285 bits, and nothing that a URL would have to escape
+
+
+def settle(
+    session: Session, scene: Scene, given: Sequence[str], answers: Answers
+) -> tuple[list[str], InitPlan]:
+    """Asks until nothing is open. Raises UsageError where nobody can be asked."""
+    if scene.around.base is not None and answers.settings():
+        raise UsageError(
+            f"{', '.join(answers.settings())}: environments/base.toml is there, and says it",
+            hint="Change it there.",
+        )
+    names = list(dict.fromkeys(given))
+    while not names:
+        question = Question("", "How is the environment called?", "ENV", default="prod")
+        names = [_ask(session, question) if _can_ask(session) else _unanswered([question])]
+    for name in names:
+        check_name(name)
+        suffixes = (f"{name}.toml", f".env.{name}", f".env.{name}.example")
+        refuse_existing(scene.project.folder, suffixes)
+    made = _plan(session, scene, names, answers)
+    refuse_existing(scene.project.folder, [file.name for file in made.files])
+    session.output.redactor.learn(made.secrets)
+    return names, made
+
+
+def tell(session: Session, scene: Scene, names: Sequence[str], made: InitPlan) -> Result:
+    """`--plan`: the files as they would be, without the secrets in them."""
+    for file in made.files:
+        session.output.line(f"# {scene.project.folder.name}/{file.name}", style="bold")
+        session.output.line(file.shown)
+    return _result(session, scene, names, made)
+
+
+def write(session: Session, scene: Scene, names: list[str], made: InitPlan) -> Result:
+    """Writes them, and says whether `env validate` likes what it sees."""
+    from stockctl.cli.wiring import tracked_in
+    from stockctl.env.validate import validate
+
+    result = _result(session, scene, names, made)
+    create(scene.project.folder, made.files)
+    for path in result.data["files"]:
+        session.output.line(path)
+    validation = validate(scene.project, names, os.environ, tracked_in(scene.project))
+    session.output.redactor.learn(validation.secrets)
+    session.output.findings(validation.findings)
+    errors = sum(each.severity is Severity.ERROR for each in validation.findings)
+    if errors:
+        many = f"{errors} error{'s' * (errors != 1)}"
+        session.output.line(f"written, but {', '.join(names)} has {many}", style="bold red")
+        return Result(result.data, validation.findings, exit_code=ConfigurationError.exit_code)
+    session.output.line(f"{', '.join(names)}: sound", style="green")
+    return Result(result.data, validation.findings)
+
+
+def _result(session: Session, scene: Scene, names: Sequence[str], made: InitPlan) -> Result:
+    folder = scene.project.folder.name
+    notes = [*scene.notes, *made.notes]
+    for note in notes:
+        session.output.note(f"note: {note}")
+    files = [f"{folder}/.gitignore"] if ignore_change(scene.project.folder) else []
+    files += [f"{folder}/{file.name}" for file in made.files]
+    found = [{"name": name, "file": f"{folder}/{name}.toml"} for name in names]
+    session.environment = names[0] if len(names) == 1 else None
+    return Result({"environments": found, "files": files, "notes": notes})
+
+
+def _plan(session: Session, scene: Scene, names: Sequence[str], answers: Answers) -> InitPlan:
+    while True:
+        try:
+            return plan(scene.survey, names, answers, scene.around, _make)
+        except Unanswered as unanswered:
+            if not _can_ask(session):
+                _unanswered(unanswered.questions)
+            for question in unanswered.questions:
+                answers = _answered(session, answers, question)
+
+
+def _answered(session: Session, answers: Answers, question: Question) -> Answers:
+    while True:
+        said = _ask(session, question)
+        try:
+            return answers.with_answer(question, said)
+        except ValueError as wrong:
+            session.output.err.print(f"expected {wrong}")
+
+
+def _ask(session: Session, question: Question) -> str:
+    """What was typed, or the default. Raises UsageError at the end of the input."""
+    shown = f" ({', '.join(question.candidates)})" if question.candidates else ""
+    default = f" [{question.default}]" if question.default else ""
+    text = f"{session.output.clean(question.text + shown + default)} "
+    if question.secret:
+        from getpass import getpass
+
+        try:
+            return getpass(text, stream=sys.stderr)
+        except EOFError:
+            _unanswered([question])
+    session.output.err.print(text, end="", soft_wrap=True)
+    line = sys.stdin.readline()
+    if not line:
+        _unanswered([question])
+    return line.strip() or question.default
+
+
+def _can_ask(session: Session) -> bool:
+    return not (session.no_input or session.as_json) and sys.stdin.isatty()
+
+
+def _unanswered(questions: Sequence[Question]) -> NoReturn:
+    said = "; ".join(
+        each.text + (f" Candidates: {', '.join(each.candidates)}." if each.candidates else "")
+        for each in questions
+    )
+    flags = "\n".join(dict.fromkeys(f"Give {each.flag}" for each in questions))
+    raise UsageError(said, hint=flags)
+
+
+def _make() -> Secret:
+    letters = string.ascii_letters + string.digits
+    return Secret("".join(secrets.choice(letters) for _ in range(MADE_LENGTH)))

@@ -62,8 +62,8 @@ def open_sealed(raw: bytes, label: str, settings: Seal, process: Mapping[str, st
         raise ConfigurationError(
             f"is sealed for other keys than {_told(identity, settings)}; {_needed(settings)}",
             where=where,
-            hint=f"${VARIABLE} names another private key; stockctl env seal --again, by someone who"
-            " can open it, seals it for all in [seal.recipients].",
+            hint=f"${VARIABLE} names another private key; someone who can open it seals it for all"
+            " in [seal.recipients]: stockctl env seal ENV --again",
         ) from None
     return plaintext
 
@@ -124,15 +124,15 @@ def _identity_for(where: Where, settings: Seal, process: Mapping[str, str]) -> I
     try:
         identity = find_identity(process)
     except ConfigurationError as error:
-        raise ConfigurationError(
-            f"cannot be opened: {error.message}", where=where, hint=error.hint
-        ) from None
+        hint = error.hint or f"Name your private key in ${VARIABLE}."
+        why = f"cannot be opened: {error.message}"
+        raise ConfigurationError(why, where=where, hint=hint) from None
     if isinstance(identity, str):
         raise ConfigurationError(
             f"is sealed, and {identity}; {_needed(settings)}",
             where=where,
-            hint=f"Name your private key in ${VARIABLE}. Have none? age-keygen makes one; who can"
-            " open the file adds its public key to [seal.recipients]: stockctl env seal --again",
+            hint=f"Name your private key in ${VARIABLE}. Have none? age-keygen makes one; someone"
+            " who can open the file adds it to [seal.recipients]: stockctl env seal ENV --again",
         )
     return identity
 

@@ -246,6 +246,8 @@ def low_entropy(subject: Subject) -> Iterator[Finding]:
     """
     for binding, _ in secrets_of(subject):
         value = binding.value.reveal()
+        if not is_thin(value):
+            continue
         told = len(set(value)) < FEWEST_DISTINCT or is_placeholder(value) or is_walk(value)
-        if is_thin(value) and not told:
+        if not told:
             yield found("W105", binding.where, f"{binding.key} has little entropy for its length")

@@ -57,8 +57,8 @@ _STEPS = frozenset(
     pair for row in _ROWS for way in (row, row[::-1]) for pair in map("".join, pairwise(way))
 )
 LOOKED_AT = 4096  # characters; a certificate is no longer
-LONG_RUN = 8  # steps in a row
-SHORT_RUN = 4  # these count only where they make up most of the value
+LONG_RUN = 9  # characters in a row; among a million random keys of 32 hex digits two have it
+SHORT_RUN = 4  # these count only where they make up two thirds of the value
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 LOW_BITS = 2.7  # per character; random hexadecimal digits have more than 3.2 from 20 of them on
 
@@ -90,7 +90,7 @@ def is_walk(value: str) -> bool:
     runs = _runs(value.lower())
     longest = max(runs, default=0)
     covered = sum(run for run in runs if run >= SHORT_RUN)
-    return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 2 * covered > len(value))
+    return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 3 * covered >= 2 * len(value))
 
 
 def is_thin(value: str) -> bool:

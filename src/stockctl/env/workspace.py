@@ -127,8 +127,11 @@ def _remove(folder: Path) -> None:
 
 def _usable(base: Path) -> bool:
     with suppress(OSError):
-        mode = base.stat().st_mode
+        status = base.stat()
+        mode = status.st_mode
         # others may write there only where they cannot rename what is ours
-        safe = not mode & stat.S_IWOTH or bool(mode & stat.S_ISVTX)
+        safe = status.st_uid in (0, os.geteuid()) and (
+            not mode & (stat.S_IWOTH | stat.S_IWGRP) or bool(mode & stat.S_ISVTX)
+        )
         return stat.S_ISDIR(mode) and safe and os.access(base, os.W_OK | os.X_OK)
     return False

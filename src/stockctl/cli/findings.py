@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,11 @@ _SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.I
 _GITHUB_COMMAND = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
 
+def _remembering(clean: Clean) -> Clean:
+    """A file's name comes again and again."""
+    return lru_cache(maxsize=64)(clean)
+
+
 def one_line(text: str, clean: Clean) -> str:
     """Cleaned, and without the line breaks that would end a finding too early."""
     return " ".join(part.strip() for part in clean(text).splitlines())
@@ -39,6 +45,7 @@ def one_line(text: str, clean: Clean) -> str:
 def lines(findings: Sequence[Finding], clean: Clean, width: int = LONGEST_QUOTE) -> Iterator[Line]:
     """Each on a line, below it the line that it is about: once, where several are about it. An
     empty line between two files."""
+    clean = _remembering(clean)
     for finding, after in zip_longest(findings, findings[1:]):
         yield _headline(finding, clean)
         if after is None or _line(after) != _line(finding):
@@ -115,6 +122,7 @@ def github(
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     `folder`: where the project is inside the checkout, since files are named from there.
     """
+    clean = _remembering(clean)
     return "".join(f"{_annotation(each, rules, clean, folder)}\n" for each in findings)
 
 
@@ -157,6 +165,7 @@ def sarif(
     What a rule says of itself is not cleaned: nobody's secret is in it, and a mask in a text that
     everybody knows would tell what is behind it.
     """
+    clean = _remembering(clean)
     codes = list(dict.fromkeys([*rules, *(finding.code for finding in findings)]))
     described = [_descriptor(rules[code]) if code in rules else {"id": code} for code in codes]
     index = {code: number for number, code in enumerate(codes)}

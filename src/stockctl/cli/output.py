@@ -91,9 +91,11 @@ class Output:
 
     def clean(self, text: str) -> str:
         """Fit to be shown: secrets masked, control characters and commands to a CI runner gone."""
-        # before, since a secret may hold a tab; after, since an escape may stand within one
-        safe = self.redactor.text(_CONTROL.sub(_replace_control, self.redactor.text(text)))
-        return _COMMAND.sub(lambda found: f"{found.group()} ", safe)
+        safe = self.redactor.text(text)  # before, since a secret may hold a tab
+        bare = _CONTROL.sub(_replace_control, safe)
+        if bare != safe:  # after, since an escape may stand within one
+            bare = self.redactor.text(bare)
+        return _COMMAND.sub(lambda found: f"{found.group()} ", bare)
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line of data for a person."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from itertools import pairwise
 
-_WORDS = r"test|testing|dev|devel|development|default|sample|demo|fake|staging|local"
+# Words of six letters and more are hardly ever in a random value; shorter ones stand alone.
+_ALONE = r"(?<![A-Za-z0-9])(?:%s)(?![A-Za-z])"
+_SHORT = "test|testing|dev|devel|demo|fake|local|sample|staging|todo|tbd|fixme|x{3,}"
 _PLACEHOLDER = re.compile(
-    r"change.?(?:me|this|it)|secret|passw(?:or)?d|replace.?(?:me|this|with)|placeholder|example|dummy"
-    r"|(?<![a-z])your[-_ .]?[a-z]"
-    r"|todo|fixme|(?<![a-z])tbd(?![a-z])|xxxx|<[^>]*>|\*{3}|\.{3}|…|fill.?(?:me|in|this)"
-    r"|insert[-_ ].*here|put[-_ ].*here|[-_ ]here$|set.?me|insecure|not.?(?:so.?)?secure|unsafe"
-    r"|keyboard.?cat|foo.?bar|lorem.?ipsum|generate[-_ ]"
-    r"|only.?for.?(?:test|dev)|openssl.rand|\$\(|(?<![a-z])my[-_ ]?(?:key|token)"
-    rf"|(?<![a-z])(?:{_WORDS})(?![a-z])|^(?:test|dev|default|sample|demo|fake)"
-    r"(?:key|token|pass|value|jwt|session)",
+    r"change.?(?:me|this|it)|secret|passw(?:or)?d|replace.?(?:me|this|with)|placeholder|example"
+    r"|development|default|x{6,}|<[^>]*>|\*{3}|\.{3}|…|fill.?(?:me|in|this)|insert[-_ ].*here"
+    r"|put[-_ ].*here|[-_ ]here$|set.?me.?(?:to|up|please|$)|insecure|not.?(?:so.?)?secure|unsafe"
+    r"|keyboard.?cat|foo.?bar|lorem.?ipsum|generate[-_ ]|only.?for.?(?:test|dev)|openssl.rand|\$\("
+    rf"|{_ALONE % 'dummy|your[-_ .]?[a-z]+|my[-_ ]?(?:key|token)'}|{_ALONE % _SHORT}"
+    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(r"(?:none|null|nil|undefined|n/?a|unset|empty|-+|_+|\?+|x+)", re.IGNORECASE)
@@ -53,12 +52,15 @@ _ROWS = (
     "qazwsxedcrfvtgbyhnujmikolp",
     "!@#$%^&*()",
 )
-_STEPS = frozenset(
-    pair for row in _ROWS for way in (row, row[::-1]) for pair in map("".join, pairwise(way))
+SHORT_RUN = 4  # characters; runs this short count where they make up two thirds of a value
+_WALKS = frozenset(
+    way[i : i + SHORT_RUN]
+    for row in _ROWS
+    for way in (row, row[::-1])
+    for i in range(len(row) - SHORT_RUN + 1)
 )
 LOOKED_AT = 4096  # characters; a certificate is no longer
-LONG_RUN = 9  # characters in a row; among a million random keys of 32 hex digits two have it
-SHORT_RUN = 4  # these count only where they make up two thirds of the value
+LONG_RUN = 8
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 LOW_BITS = 2.7  # per character; random hexadecimal digits have more than 3.2 from 20 of them on
 
@@ -89,8 +91,7 @@ def is_walk(value: str) -> bool:
     value = value[:LOOKED_AT]
     runs = _runs(value.lower())
     longest = max(runs, default=0)
-    covered = sum(run for run in runs if run >= SHORT_RUN)
-    return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 3 * covered >= 2 * len(value))
+    return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 3 * sum(runs) >= 2 * len(value))
 
 
 def is_thin(value: str) -> bool:
@@ -108,14 +109,14 @@ def bits_per_character(value: str) -> float:
 
 
 def _runs(text: str) -> list[int]:
-    """Lengths, in characters, of the runs of steps."""
-    runs, run = [], 1
-    for pair in map("".join, pairwise(text)):
-        if pair in _STEPS:
-            run += 1
-            continue
-        runs.append(run)
-        run = 1
+    """Lengths, in characters, of the stretches that follow one row, in either direction."""
+    runs, run = [], 0
+    for i in range(len(text) - SHORT_RUN + 1):
+        if text[i : i + SHORT_RUN] in _WALKS:
+            run = run + 1 if run else SHORT_RUN
+        elif run:
+            runs.append(run)
+            run = 0
     return [*runs, run]
 
 

@@ -60,8 +60,12 @@ class Run:
 
 
 def run(argv: list[str]) -> Run:
+    """With compiled files, as an installed program has them, whatever this shell is set to."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "stockctl-bench-pycache")
+    quiet = subprocess.DEVNULL
     started = time.perf_counter()
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(argv, stdout=quiet, stderr=quiet, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return Run(time.perf_counter() - started, usage.ru_maxrss / 1000, process.returncode)

@@ -52,7 +52,7 @@ def list_environments(session: Session) -> Result:
 def show(session: Session, name: str) -> Result:
     """Shows what an environment comes to, and where each value was written. Secrets are masked.
 
-    What is not written anywhere has its default, and no place.
+    What nobody wrote has its default.
     """
     from stockctl.cli import env_tree
     from stockctl.cli.wiring import open_environment
@@ -94,7 +94,7 @@ def validate_environments(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     format_: Annotated[
         Format,
-        typer.Option("--format", help="For people, programs, annotations, code scanners."),
+        typer.Option("--format", help="github: annotations; sarif: for code scanners."),
     ] = Format.TEXT,
 ) -> Result:
     """Finds everything that is wrong with an environment before something is built on it.

@@ -147,9 +147,12 @@ def test_an_error_is_on_stderr_and_data_is_on_stdout(call: Call) -> None:
 
 def test_wrong_configuration_is_told_with_every_finding(call: Call, project: Path) -> None:
     (project / "environments" / "prod.toml").write_text("protect = 1\n[host]\nfolder = 2\n")
-    code, _, err = call("env", "validate", "prod")
-    assert code == 3
-    assert "environments/prod.toml:1:1: C002 error: protect: unknown key" in err
+    code, out, err = call("env", "validate", "prod")
+    assert (code, err) == (3, "")
+    assert "environments/prod.toml:1:1 C002 error protect: unknown key" in out
+    code, out, err = call("env", "show", "prod")
+    assert (code, out) == (3, "")
+    assert "environments/prod.toml:1:1 C002 error protect: unknown key" in err
     code, out, _ = call("env", "validate", "prod", "--json")
     found = document(out)["findings"]
     assert [f["where"]["line"] for f in found] == [1, 3]

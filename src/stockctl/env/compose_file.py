@@ -6,6 +6,7 @@ something is deployed. A check must not need a Docker plugin.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -63,8 +64,15 @@ class ComposeFile:
     references: tuple[Reference, ...] = ()
     images: tuple[Image, ...] = ()
     ports: tuple[Port, ...] = ()
+    built: tuple[str, ...] = ()  # services with `build:`
+    env_files: tuple[str, ...] = ()  # what `env_file:` of the services names
     open_ended: bool = False
     findings: tuple[Finding, ...] = ()
+
+    def passes_on(self, env_file: Path) -> bool:
+        """Whether a service gets all of an env file."""
+        named = (os.path.normpath(self.path.parent / each) for each in self.env_files)
+        return os.path.normpath(env_file) in named
 
 
 def read_compose_file(path: Path, label: str) -> ComposeFile:
@@ -96,6 +104,8 @@ def read_compose_file(path: Path, label: str) -> ComposeFile:
         tuple(_references(root, label, set())),
         tuple(_images(services, label)),
         tuple(_ports(services, label)),
+        tuple(name for name, service in services.items() if "build" in _children(service)),
+        tuple(path for service in services.values() for path in _env_files(service)),
         "include" in top or any("extends" in _children(each) for each in services.values()),
     )
 
@@ -192,6 +202,16 @@ def _ports(services: Mapping[str, Node], label: str) -> Iterator[Port]:
                 address = f"{long['host_ip']}:" if "host_ip" in long else ""
                 text = f"{address}{long['published']}:{long.get('target', '')}"
                 yield Port(name, f"{text}/{long.get('protocol', 'tcp')}", _where(port, label))
+
+
+def _env_files(service: Node) -> Iterator[str]:
+    from yaml.nodes import ScalarNode, SequenceNode
+
+    named = _children(service).get("env_file")
+    for each in named.value if isinstance(named, SequenceNode) else [named]:
+        path = each if isinstance(each, ScalarNode) else _children(each).get("path")
+        if isinstance(path, ScalarNode):
+            yield path.value
 
 
 def _broken(

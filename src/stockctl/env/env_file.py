@@ -12,7 +12,7 @@ from stockctl.env import vault
 from stockctl.env.dotenv import EnvFile, parse_env_file, read_env_file, unreadable
 from stockctl.env.layers import Layers
 from stockctl.env.model import Seal
-from stockctl.env.project import Project
+from stockctl.env.project import Project, is_there
 
 
 def open_env_file(
@@ -76,15 +76,8 @@ def _missing(file: Path, project: Project, layers: Layers) -> Finding | None:
     example = file.with_name(f"{file.name}.example")
     if vault.is_sealed(file):
         fix = "stockctl env seal makes it of a plaintext env file."
-    elif _is_file(example):
+    elif is_there(example):
         fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
     else:
         fix = "Create it with one KEY=value a line, mode 0600."
     return Finding("C006", Severity.ERROR, f"env_file: {why}", layers.where(("env_file",)), fix)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

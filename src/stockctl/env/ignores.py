@@ -20,6 +20,7 @@ _DIRECTIVE = re.compile(
     r"#[^\S\n]*stockctl:[^\S\n]*(?P<kind>ignore-file|ignore)\b(?P<codes>[^\n]*?)"
     r"(?:[^\S\n]--(?P<reason>[^\n]*))?$"
 )
+_QUOTED = re.compile(r"^(?=[^#]*[=:])[^#\"']*(\"(?:\\.|[^\"\\])*\"|'[^']*')")
 _REASON = "# stockctl: ignore CODE -- why it is right here"
 
 
@@ -74,7 +75,7 @@ def _trouble(ignore: Ignore) -> str:
 def _read(label: str, text: str) -> Iterator[Ignore]:
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
-        match = _DIRECTIVE.search(line.rstrip("\r")) if _MARK in line else None
+        match = _DIRECTIVE.search(_unquoted(line)) if _MARK in line else None
         if match is None:
             continue
         codes = tuple(re.split(r"[\s,]+", match["codes"].strip())) if match["codes"].strip() else ()
@@ -84,6 +85,11 @@ def _read(label: str, text: str) -> Iterator[Ignore]:
             meant = frozenset({_next(lines, number) if alone else number})
         where = Where(label, number, match.start() + 1)
         yield Ignore(where, codes, (match["reason"] or "").strip(), meant)
+
+
+def _unquoted(line: str) -> str:
+    """The line with what stands in quotes blotted out: a value may talk about directives."""
+    return _QUOTED.sub(lambda found: " " * len(found[0]), line.rstrip("\r"))
 
 
 def _next(lines: list[str], number: int) -> int:

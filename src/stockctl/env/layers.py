@@ -141,7 +141,11 @@ def absolute(value: Any, path: KeyPath, folder: Path) -> Any:
     if isinstance(value, list):
         return [absolute(item, path, folder) for item in value]
     if isinstance(value, str) and "://" not in value and not value.startswith("${"):
-        return str((folder / Path(value).expanduser()).resolve())
+        named = folder / Path(value).expanduser()
+        try:
+            return str(named.resolve())
+        except (OSError, RuntimeError):  # a loop of links: whoever opens it says so
+            return str(named)
     return value
 
 

@@ -22,7 +22,7 @@ from stockctl.env.masking import is_secret, passwords_in
 from stockctl.env.model import Environment, Table
 from stockctl.env.needs import ALL, Needs
 from stockctl.env.positions import Path as KeyPath
-from stockctl.env.project import Project
+from stockctl.env.project import Project, is_there
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -272,18 +272,11 @@ def _missing_files(
         wanted.append((("database", "migrations"), database.migrations, True))
     found: list[tuple[KeyPath, Finding]] = []
     for key, path, folder in wanted:
-        if not _there(path, folder=folder):
+        if not is_there(path, folder=folder):
             kind = "folder" if folder else "file"
             message = f"{dotted(key)}: there is no {kind} {project.label(path)}"
             found.append((key, Finding("C006", Severity.ERROR, message, layers.where(key))))
     return found
-
-
-def _there(path: Path, *, folder: bool) -> bool:
-    try:
-        return path.is_dir() if folder else path.is_file()
-    except (OSError, ValueError):  # a name that no file system takes
-        return False
 
 
 def dotted(path: KeyPath) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -13,6 +14,12 @@ _DATABASES = re.compile(
     r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|redis|rediss|amqp|amqps|mssql|clickhouse|cockroachdb)"
     r"(?:\+\w+)?://"
 )
+_LIST = """
+postgres postgresql password root admin secret mysecretpassword example changeme pgpass mysql
+mongo redis guest user docker pass 123456 12345678 toor sa
+"""
+_DEFAULTS = frozenset(_LIST.split())
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5})?)?")
 _POSTGRES = re.compile(r"postgres(?:ql)?(?:\+\w+)?://")
 # Names that never leave a machine, a container network or an office.
 _PRIVATE = re.compile(
@@ -50,15 +57,17 @@ def place_of(value: str) -> Place | None:
     try:
         parts = urlsplit(value)
         options = {key: each[-1] for key, each in parse_qs(parts.query).items()}
-        host = (options.get("host") or parts.hostname or "").lower().rstrip(".")
-        port = int(options["port"]) if "port" in options else parts.port
+        hosts, port = _hosts(parts.netloc.rpartition("@")[2])
+        host = (options.get("host") or hosts).lower().rstrip(".")
+        port = int(options["port"].partition(",")[0]) if "port" in options else port
     except ValueError:
         return None
-    user = unquote(parts.username or "")
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    user = unquote(user)
     return Place(
         parts.scheme,
         user,
-        Secret(unquote(parts.password or options.get("password", ""))),
+        Secret(unquote(password or options.get("password", ""))),
         "" if host.startswith(("/", "@")) or unquote(host).startswith("/") else host,
         port,
         options.get("dbname") or unquote(parts.path.lstrip("/")) or user,
@@ -66,9 +75,38 @@ def place_of(value: str) -> Place | None:
     )
 
 
+def _hosts(written: str) -> tuple[str, int | None]:
+    """The first of `host:port,host:port`, which libpq takes. Raises ValueError for a bad port."""
+    found = [_host_and_port(each) for each in written.split(",")]
+    ports = [int(port) for _, port in found if port]
+    if any(not 0 < port < 65536 for port in ports):
+        raise ValueError("not a port")
+    return found[0][0], int(found[0][1]) if found[0][1] else None
+
+
+def _host_and_port(written: str) -> tuple[str, str | None]:
+    match = _HOST_AND_PORT.fullmatch(written)
+    if match is None:
+        raise ValueError("not a host and a port")
+    return match["host"].strip("[]"), match["port"]
+
+
+def is_default_password(password: str, own: Collection[str]) -> bool:
+    """One that an image or a tutorial comes with, or the name of the user or the database."""
+    return bool(password) and (password.lower() in _DEFAULTS or password in own)
+
+
 def is_postgres(value: str) -> bool:
     """Whether it is the URL of a PostgreSQL database."""
     return bool(_POSTGRES.match(value))
+
+
+def below_domain(host: str) -> str:
+    """What is in front of somebody's domain: `dev` is a top-level domain, too, and `live.com` has
+    an owner. Of private names only the last label is no one's choice."""
+    labels = host.split(".")
+    private = is_same_machine(host) or not is_public(host)
+    return host if len(labels) == 1 else ".".join(labels[: -1 if private else -2])
 
 
 def is_same_machine(host: str) -> bool:

@@ -62,6 +62,14 @@ class Project:
         return wanted
 
 
+def is_there(path: Path, *, folder: bool = False) -> bool:
+    """Whether there is such a file or folder; a name that no file system takes is none."""
+    try:
+        return path.is_dir() if folder else path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def find_project(explicit: Path | None, start: Path, process: Mapping[str, str]) -> Project:
     """`--root`, else $STOCKCTL_ROOT, else the nearest folder upwards. Raises NoProject."""
     named = explicit or (Path(process["STOCKCTL_ROOT"]) if process.get("STOCKCTL_ROOT") else None)

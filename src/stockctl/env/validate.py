@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from stockctl.env.compose_file import ComposeFile, read_compose_file
 from stockctl.env.dotenv import EnvFile, read_env_file
 from stockctl.env.layers import Files
 from stockctl.env.load import Attempt, try_load
-from stockctl.env.project import Project
+from stockctl.env.project import Project, is_there
 from stockctl.env.rules import RULES, Subject
 
 Tracked = Callable[[Sequence[Path]], set[Path]]
@@ -79,7 +78,11 @@ def _subjects(
 ) -> dict[str, Subject]:
     """Those that could be loaded, each knowing the others."""
     loaded = {name: each.loaded for name, each in attempts.items() if each.loaded is not None}
-    env_files = [each.env_file.path for each in loaded.values() if each.env_file]
+    env_files = [
+        each.env_file.path
+        for each in loaded.values()
+        if each.env_file and not each.env_file.findings
+    ]
     in_git = tracked(env_files) if env_files else set()
     compose: dict[Path, ComposeFile] = {}
     subjects: dict[str, Subject] = {}
@@ -87,7 +90,7 @@ def _subjects(
         env = each.env_file or EnvFile(Path(), "")
         service = each.environment.service
         for path in service.compose if service else ():
-            if path not in compose and path.is_file():
+            if path not in compose and is_there(path):
                 compose[path] = read_compose_file(path, project.label(path))
         subjects[name] = Subject(
             each,
@@ -114,7 +117,7 @@ def _example(env: EnvFile, process: Mapping[str, str]) -> dict[str, Secret]:
         return {}
     path = plain_path(env.path)
     example = path.with_name(f"{path.name}.example")
-    if not example.is_file():
+    if not is_there(example):
         return {}
     return read_env_file(example, example.name, process).values()
 
@@ -129,8 +132,10 @@ def plain_path(path: Path) -> Path:
 
 
 def _mode(env: EnvFile) -> int | None:
+    if not env.label or env.findings:
+        return None
     try:
-        return os.stat(env.path).st_mode & 0o777 if env.label else None  # noqa: PTH116
+        return env.path.stat().st_mode & 0o777
     except OSError:
         return None
 
@@ -138,8 +143,9 @@ def _mode(env: EnvFile) -> int | None:
 def _copy(env: EnvFile, project: Project) -> str | None:
     if not env.sealed:
         return None
-    plain = plain_path(env.path)
-    return project.label(plain) if plain.is_file() else None
+    stem = env.path.name.removesuffix(vault.SUFFIX)
+    copies = (plain_path(env.path), env.path.with_name(stem))
+    return next((project.label(path) for path in copies if is_there(path)), None)
 
 
 def _texts(subject: Subject) -> dict[str, str]:

@@ -18,8 +18,8 @@ def validate(project: Project, names: list[str], process: dict[str, str]) -> tup
     return under_test.validate(project, names, process).findings
 
 
-GOOD = "q7w3e9r1t5y8u2i6o4p0a7s3d9f1g5h8"
-OTHER = "z9x8c7v6b5n4m3l2k1j0h9g8f7d6s5a4"
+GOOD = "V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E"
+OTHER = "Tz6wQ1nKf8Ys3Lm0Vc5Rb7Jg2Xh9Pd4A"
 ENV_FILE = 'env_file = ".env.prod"\n'
 
 
@@ -112,7 +112,7 @@ def test_the_shortest_length_may_be_declared(write: Write) -> None:
 )
 def test_a_placeholder_is_no_secret(write: Write, word: str) -> None:
     declared = '[variables.A]\ntype = "secret"\n'
-    assert codes(write, declared, f"A='{GOOD}{word}{GOOD}'\n") == [("E014", 1)]
+    assert codes(write, declared, f"A='so-long-and-{word}-thanks-for-all-the-fish'\n") == [("E014", 1)]
 
 
 def test_a_word_inside_random_letters_is_no_placeholder(write: Write) -> None:

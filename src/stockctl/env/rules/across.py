@@ -94,7 +94,8 @@ def store_inside_another(subject: Subject) -> Iterator[Finding]:
 def missing_beside_others(subject: Subject) -> Iterator[Finding]:
     """Another environment sets a variable that this one does not have.
 
-    It was added in one place and forgotten in the other. What `only_in` keeps away is left alone.
+    It was added in one place and forgotten in the other. What `only_in` keeps away, or only the
+    other one's own TOML file declares, is left alone.
     """
     variables = subject.environment.variables
     if not subject.env.text:
@@ -104,6 +105,7 @@ def missing_beside_others(subject: Subject) -> Iterator[Finding]:
         for key in other.bound:
             variable = variables.get(key)
             wanted = variable is None or (applies(variable, subject) and not variable.deprecated)
+            wanted = wanted and (variable is not None or key not in other.environment.variables)
             reported = variable is not None and variable.required
             if key not in subject.bound and wanted and not reported:
                 missing.setdefault(key, []).append(other.name)

@@ -9,19 +9,24 @@ from urllib.parse import urlsplit
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
 from stockctl.env.dotenv import Binding
-from stockctl.env.place import Place, is_public, is_same_machine, place_of
+from stockctl.env.place import (
+    Place,
+    below_domain,
+    is_default_password,
+    is_public,
+    is_same_machine,
+    place_of,
+)
 from stockctl.env.rules.base import Subject, found, prod, rule
 
-_LIST = """
-postgres postgresql password root admin secret mysecretpassword example changeme pgpass mysql
-mongo redis guest user docker pass 123456 12345678 toor sa
-"""
-_DEFAULTS = frozenset(_LIST.split())
 _PASSWORD_OF_DATABASE = re.compile(
     r"(?:POSTGRES(?:QL)?|PG|DB|DATABASE|MYSQL|MYSQL_ROOT|MARIADB|MONGO(?:DB)?|REDIS|RABBITMQ)_?"
     r"(?:PASSWORD|PASS|PASSWD|PWD|DEFAULT_PASS|INITDB_ROOT_PASSWORD)(?:_[A-Z]+)?"
 )
 _STORE = r"(?:DB|DATABASE|POSTGRES|PG|MYSQL|MONGO|REDIS)"
+_URL_OF_DATABASE = re.compile(
+    r"(?:DATABASE|POSTGRES(?:QL)?|DB|PG)_(?:URL|URI|DSN)(?P<suffix>_\w+)?"
+)
 _USER_OF_DATABASE = re.compile(rf"{_STORE}_?(?:USER|USERNAME|DB|DATABASE|NAME)")
 _URL_NAME = re.compile(r"(?:^|_)(?:URL|URI|HOST|ENDPOINT|ORIGIN|DSN|WEBHOOK|LINK|DOMAIN)S?(?:_|$)")
 _HOST_NAME = re.compile(rf"(?:^|_){_STORE}_?(?:HOST|SERVER)$")
@@ -65,7 +70,7 @@ def default_database_password(subject: Subject) -> Iterator[Finding]:
             password, own = binding.value.reveal(), names
         else:
             continue
-        if password and (password.lower() in _DEFAULTS or password in own):
+        if is_default_password(password, own):
             message = f"{binding.key}: a default database password"
             yield found("E023", binding.where, message, "Give the role a password of its own.")
 
@@ -88,7 +93,10 @@ def passwords_disagree(subject: Subject) -> Iterator[Finding]:
     The container is made with one of them and the application comes with the other.
     """
     for binding, place in places(subject):
-        _, _, suffix = binding.key.partition("_URL")
+        named = _URL_OF_DATABASE.fullmatch(binding.key)
+        if named is None:
+            continue
+        suffix = named["suffix"] or ""
         other = f"POSTGRES_PASSWORD{suffix}"
         user = subject.values.get(f"POSTGRES_USER{suffix}")
         password = subject.values.get(other)
@@ -153,7 +161,8 @@ def public_url_without_https(subject: Subject) -> Iterator[Finding]:
     for binding in subject.bound.values():
         variable = variables.get(binding.key)
         kind = variable.type if variable else ""
-        if kind not in ("url", "origins") and not _URL_NAME.search(binding.key):
+        by_name = variable is None and _URL_NAME.search(binding.key)
+        if kind not in ("url", "origins") and not by_name:
             continue
         strict = subject.production and (kind == "origins" or bool(_ORIGINS.fullmatch(binding.key)))
         if any(_is_open(each.strip(), strict) for each in binding.value.reveal().split(",")):
@@ -183,14 +192,14 @@ def _is_open(value: str, strict: bool) -> bool:
     good=prod("ALLOWED_ORIGINS=https://shop.example.com\n"),
 )
 def any_origin(subject: Subject) -> Iterator[Finding]:
-    """`*` stands among the allowed origins of production.
+    """`*` stands among the allowed origins of production, alone or in a name.
 
     Any page in the world may then call the service in a visitor's name.
     """
     for binding in subject.bound.values() if subject.production else ():
         variable = subject.environment.variables.get(binding.key)
         origins = variable.type == "origins" if variable else bool(_ORIGINS.fullmatch(binding.key))
-        if origins and "*" in (each.strip() for each in binding.value.reveal().split(",")):
+        if origins and "*" in binding.value.reveal():
             message = f"{binding.key} allows every origin"
             yield found("E027", binding.where, message, "List the origins: https://…")
 
@@ -211,24 +220,24 @@ def host_of_another_environment(subject: Subject) -> Iterator[Finding]:
         return
     foreign = _NOT_PRODUCTION if kind == "production" else _PRODUCTION
     for binding in subject.bound.values():
-        words = {word for name in _names(subject, binding) for word in re.split(r"[-_.\d]+", name)}
+        words = {w for name in _names(subject, binding) for w in re.split(r"[-_.\d]+", name)}
         if hit := sorted(words & foreign):
             message = f"{binding.key} names {hit[0]}, and this is {kind}"
             yield found("E030", binding.where, message)
 
 
 def _names(subject: Subject, binding: Binding) -> Iterator[str]:
-    """The hosts and databases that a variable names, in lower case."""
+    """The databases that a variable names, and the hosts in front of their domains."""
     value = binding.value.reveal()
     variable = subject.environment.variables.get(binding.key)
     if place := place_of(value):
-        yield from (place.host, place.database.lower())
+        yield from (below_domain(place.host), place.database.lower())
     elif _HOST_NAME.search(binding.key) or _DATABASE_NAME.fullmatch(binding.key):
         yield value.lower()
     elif variable is not None and variable.type in ("url", "origins"):
         for each in value.split(","):
             try:
-                yield urlsplit(each.strip()).hostname or ""
+                yield below_domain(urlsplit(each.strip()).hostname or "")
             except ValueError:
                 continue
 

@@ -11,6 +11,7 @@ from stockctl.env.dotenv import BOM
 from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.statements import NAME
 
+_PROXY = re.compile(r"(?:https?|ftp|all|no)_proxy")  # curl reads http_proxy in lower case only
 _SPACED = re.compile(
     r"(?:export\s+)?(?P<name>[^\s=]+)(?P<before>[^\S\n]*)=(?P<after>[^\S\n]*)"
     r"(?P<value>\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^\n]*)(?P<rest>[^\n]*)",
@@ -27,6 +28,7 @@ def key_not_upper_case(subject: Subject) -> Iterator[Finding]:
     """
     for binding in subject.env.bindings:
         plain = NAME.fullmatch(binding.key) and binding.key not in subject.environment.variables
+        plain = plain and not _PROXY.fullmatch(binding.key)
         if plain and binding.key != binding.key.upper():
             message = f"{binding.key} is not in upper case"
             yield found("W102", binding.where, message, f"{binding.key.upper()}=…")

@@ -9,12 +9,13 @@ from stockctl.core.report import Finding, Severity
 from stockctl.env.rules.base import Subject, found, prod, rule
 
 _SWITCH = re.compile(r"(?:.*_)?DEBUG(?:_MODE|_ENABLED)?|(?:.*_)?ENABLE_DEBUG")
+_MODE = re.compile(r"(?:GIN|APP|RUN|SERVER|FLASK)_?MODE")
 _LEVEL = re.compile(r"(?:.*_)?LOG_?LEVEL(?:_.*)?|RUST_LOG|LOGLEVEL|VERBOSITY")
 _OFF = frozenset(("", "0", "false", "no", "off", "none", "disabled"))
 _LOUD = re.compile(r"(?:debug|trace|silly|verbose|all|\d*debug\d*)", re.IGNORECASE)
 _NAMES_KIND = re.compile(
     r"(?:NODE|APP|RAILS|RACK|FLASK|DJANGO|MIX|GO|DEPLOY|SENTRY|ASPNETCORE|DOTNET|SYMFONY|CI)_"
-    r"ENV(?:IRONMENT)?|ENV|ENVIRONMENT|STAGE"
+    r"ENV(?:IRONMENT)?|ENV|ENVIRONMENT|STAGE|SPRING_PROFILES_ACTIVE"
 )
 _KINDS = {
     **dict.fromkeys(("production", "prod", "live"), "production"),
@@ -33,7 +34,8 @@ def debug_in_production(subject: Subject) -> Iterator[Finding]:
     for binding in subject.bound.values() if subject.production else ():
         value = binding.value.reveal().strip().lower()
         switch = _SWITCH.fullmatch(binding.key) and value not in _OFF
-        level = _LEVEL.fullmatch(binding.key) and _LOUD.fullmatch(value)
+        level = _LEVEL.fullmatch(binding.key) or _MODE.fullmatch(binding.key)
+        level = level and _LOUD.fullmatch(value)
         if switch or level:
             yield found("E028", binding.where, f"{binding.key} switches debugging on in production")
 
@@ -47,7 +49,8 @@ def kind_contradicts(subject: Subject) -> Iterator[Finding]:
     """
     kind = subject.environment.kind
     for binding in subject.bound.values() if kind else ():
-        named = _KINDS.get(binding.value.reveal().strip().lower())
+        words = binding.value.reveal().strip().lower().split(",")
+        named = next((_KINDS[word] for word in words if _KINDS.get(word, kind) != kind), None)
         if not _NAMES_KIND.fullmatch(binding.key) or named in (None, kind):
             continue
         variable = subject.environment.variables.get(binding.key)

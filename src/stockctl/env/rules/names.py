@@ -40,7 +40,8 @@ def not_a_postgres_url(subject: Subject) -> Iterator[Finding]:
     There is nothing else that stockctl migrates or backs up.
     """
     database = subject.environment.database
-    if database and database.url and not is_postgres(database.url.reveal()):
+    url = database.url.reveal() if database and database.url else ""
+    if url and "${" not in url and not is_postgres(url):
         message = "database.url: expected postgresql://user:password@host:port/database"
         yield found("C011", subject.toml("database", "url"), message)
 

@@ -109,7 +109,7 @@ known(
     "A `# stockctl: ignore` matches nothing any more.",
     "It would hide the next finding with that code, which nobody has looked at.",
     bad=prod("# stockctl: ignore E014 -- the sandbox has no other\nPORT=5000\n"),
-    good=prod("# stockctl: ignore W102 -- what the library reads\nhttp_proxy=proxy:3128\n"),
+    good=prod("# stockctl: ignore W102 -- what the library reads\nlog_level=info\n"),
     severity=Severity.WARNING,
 )
 known(
@@ -117,7 +117,7 @@ known(
     "ignore-does-not-count",
     "A `# stockctl: ignore` without a reason, without a code, or with one that cannot be ignored.",
     "Whoever finds it in a year wants to know why it was right.",
-    bad=prod("# stockctl: ignore W102\nhttp_proxy=proxy:3128\n"),
-    good=prod("# stockctl: ignore W102 -- what the library reads\nhttp_proxy=proxy:3128\n"),
+    bad=prod("# stockctl: ignore W102\nlog_level=info\n"),
+    good=prod("# stockctl: ignore W102 -- what the library reads\nlog_level=info\n"),
     severity=Severity.WARNING,
 )

@@ -9,6 +9,7 @@ from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
 from stockctl.env.dotenv import Binding
 from stockctl.env.model import Variable
+from stockctl.env.place import Place, is_default_password, place_of
 from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.strength import (
     is_common,
@@ -25,6 +26,7 @@ FEWEST_ANYWHERE = 5
 _NAMED = re.compile(
     r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|SECRET_KEY|PRIVATE_KEY|SIGNING_KEY)(?:_[A-Z]+)?$"
 )
+_TEST_KEY = re.compile(r"[a-z]{2}_test_")  # Stripe and others: no money moves
 _PASSWORD = re.compile(r"PASSW(?:OR)?D|_PWD")
 _NOT_A_VALUE = re.compile(r"_(?:FILE|PATH|URL|NAME|ARN|LENGTH|TTL|AGE|EXPIRY|ENABLED)$")
 _DECLARED = '[variables.SESSION_SECRET]\ntype = "secret"\n'
@@ -146,18 +148,32 @@ def sequence_or_keyboard_walk(subject: Subject) -> Iterator[Finding]:
 def placeholder(subject: Subject) -> Iterator[Finding]:
     """A value looks like a placeholder, an example or a test value.
 
-    It was meant to be replaced. For what is not a secret only the plain cases count, `<your-key>`
-    or `changeme`.
+    It was meant to be replaced, or it is the test key of a service, in production. For what is not
+    a secret only the plain cases count, `<your-key>` or `changeme`.
     """
     secret = {binding.key for binding, _ in secrets_of(subject)}
     for binding in subject.bound.values():
         value = binding.value.reveal()
-        looks = is_placeholder(value) if binding.key in secret else is_plain_placeholder(value)
+        place = place_of(value)
+        if place is not None:
+            looks = _is_template(place)
+        elif binding.key in secret:
+            looks = is_placeholder(value) and not is_common(value)
+            looks = looks or (subject.production and bool(_TEST_KEY.match(value)))
+        else:
+            looks = is_plain_placeholder(value)
         if value and looks:
             variable = subject.environment.variables.get(binding.key)
             made = variable is not None and variable.type == "secret"
             fix = f"stockctl env generate {subject.name}" if made else "Set the real one."
             yield found("E014", binding.where, f"{binding.key} looks like a placeholder", fix)
+
+
+def _is_template(place: Place) -> bool:
+    """Whether the password of a URL was meant to be replaced."""
+    password = place.password.reveal()
+    default = is_default_password(password, {place.user, place.database})
+    return bool(password) and is_placeholder(password) and not default
 
 
 @rule(

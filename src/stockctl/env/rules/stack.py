@@ -80,7 +80,8 @@ def compose_variable_unset(subject: Subject) -> Iterator[Finding]:
     good=_stack(_APP + "  cache:\n    image: redis:7.4\n"),
 )
 def floating_image(subject: Subject) -> Iterator[Finding]:
-    """An image has the tag `latest`, or none. Images that stockctl releases are pinned by it.
+    """An image has the tag `latest`, or none. Images that are built here, or released
+    by stockctl, which pins them, are left alone.
 
     What runs changes with the next pull, and there is no way back to what ran before.
     """
@@ -90,7 +91,8 @@ def floating_image(subject: Subject) -> Iterator[Finding]:
     for file in subject.compose:
         for image in file.images:
             reference = interpolate(image.written, values)
-            if image.service not in released and reference and floats(reference):
+            pulled = image.service not in released and image.service not in file.built
+            if pulled and reference and floats(reference):
                 message = f"{image.service}: the image has no tag that stays"
                 yield found("E034", image.where, message, "Name a version: image: name:1.2.3")
 

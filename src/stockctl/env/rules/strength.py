@@ -6,21 +6,28 @@ import math
 import re
 from collections import Counter
 
-# Words of six letters and more are hardly ever in a random value; shorter ones stand alone.
-_ALONE = r"(?<![A-Za-z0-9])(?:%s)(?![A-Za-z])"
-_SHORT = "test|testing|dev|devel|demo|fake|local|sample|staging|todo|tbd|fixme|x{3,}"
-_PLACEHOLDER = re.compile(
-    r"change.?(?:me|this|it)|secret|passw(?:or)?d|replace.?(?:me|this|with)|placeholder|example"
-    r"|development|default|x{6,}|<[^>]*>|\*{3}|\.{3}|…|fill.?(?:me|in|this)|insert[-_ ].*here"
-    r"|put[-_ ].*here|[-_ ]here$|set.?me.?(?:to|up|please|$)|insecure|not.?(?:so.?)?secure|unsafe"
-    r"|keyboard.?cat|foo.?bar|lorem.?ipsum|generate[-_ ]|only.?for.?(?:test|dev)|openssl.rand|\$\("
-    rf"|{_ALONE % 'dummy|your[-_ .]?[a-z]+|my[-_ ]?(?:key|token)'}|{_ALONE % _SHORT}"
-    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)",
+# Words that are hardly ever in a random value, also written in leet …
+_LONG = re.compile(
+    r"change.?(?:me|this|it)|secret|passw(?:or)?[dt]|replace.?(?:me|this|with)|placeholder|example"
+    r"|development|default|please|temporary|not.?a.?real|random.?(?:string|value|key)|insecure"
+    r"|not.?(?:so.?)?secure|unsafe|keyboard.?cat|foo.?bar|lorem.?ipsum|only.?for.?(?:test|dev)"
+    r"|openssl.rand|geheim|kennwort|bitte.?|[aä]e?ndern|mot.?de.?passe|contrase",
     re.IGNORECASE,
 )
+# … and those that count only where they stand alone, and nothing else in the value is random.
+_SHORT = re.compile(
+    r"x{6,}|<[^>]*>|\*{3}|\.{3}|…|\$\(|fill.?(?:me|in|this)|insert[-_ ].*here|put[-_ ].*here"
+    r"|[-_ ]here$|set.?me.?(?:to|up|$)|generate[-_ ]|enter[-_ ](?:the|a|your)|this[-_ ]?is"
+    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)"
+    r"|(?<![A-Za-z0-9])(?:test|testing|dev|devel|demo|fake|local|sample|staging|todo|tbd|fixme"
+    r"|x{3,}|dummy|your[-_ .]?[a-z]+|my[-_ ]?(?:key|token))(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_CHUNK = re.compile(r"[A-Za-z0-9+/]{20,}")
+_HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _NOTHING = re.compile(r"(?:none|null|nil|undefined|n/?a|unset|empty|-+|_+|\?+|x+)", re.IGNORECASE)
 _WHOLE = re.compile(
-    r"change.?(?:me|this|it).*|replace.?(?:me|this|with).*|placeholder|todo|tbd|fixme|x{3,}|<[^<>]+>"
+    r"change.?(?:me|this|it).*|replace.?(?:me|this|with).*|placeholder|todo|tbd|fixme|x{3,40}|<[^<>]+>"
     r"|\[your[^\]]*\]|your[-_ ].+|insert[-_ ].+|put[-_ ].+here|\.{3}|…|fill.?me.*|set.?me.*",
     re.IGNORECASE,
 )
@@ -38,6 +45,7 @@ correcthorsebatterystaple opensesame zaq qazwsx asdf asdfgh zxcvbn google facebo
 production staging
 """
 COMMON = frozenset(_LIST.split())
+_AROUND = "0123456789!?.*#$@-_+ "
 _LEET = str.maketrans("@0134$57!", "aoieassti")
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz",
@@ -66,9 +74,23 @@ LOW_BITS = 2.7  # per character; random hexadecimal digits have more than 3.2 fr
 
 
 def is_placeholder(value: str) -> bool:
-    """A secret that somebody means to replace, or made up for a test."""
+    """A secret that somebody means to replace, or made up for a test.
+
+    `sk_test_` or `secret_` before a random part are what a service writes in front of its keys.
+    """
     value = value[:LOOKED_AT]
-    return bool(_PLACEHOLDER.search(value) or _NOTHING.fullmatch(value))
+    random = [chunk for chunk in _CHUNK.findall(value) if _is_random(chunk)]
+    for text in random or [value]:
+        if _LONG.search(text) or _LONG.search(text.lower().translate(_LEET)):
+            return True
+    return not random and bool(_SHORT.search(value) or _NOTHING.fullmatch(value))
+
+
+def _is_random(chunk: str) -> bool:
+    """As a generator makes it: digits among the letters, and no words."""
+    mixed = chunk != chunk.lower() and chunk != chunk.upper()
+    digits = sum(char.isdigit() for char in chunk)
+    return digits >= 2 and (mixed or bool(_HEX.fullmatch(chunk))) and not is_walk(chunk)
 
 
 def is_plain_placeholder(value: str) -> bool:
@@ -79,17 +101,26 @@ def is_plain_placeholder(value: str) -> bool:
 def is_common(value: str) -> bool:
     """A password of the lists: also with digits around it, in leet, or repeated."""
     whole = value[:LOOKED_AT].lower()
-    for text in {whole, whole[: _period(whole)]}:
-        bare = text.strip("0123456789!?.*#$@-_+ ")
-        if COMMON & {text, bare, text.translate(_LEET), bare.translate(_LEET)}:
+    for text in (whole, whole.strip(_AROUND)):
+        part = text[: _period(text)]
+        bare = part.strip(_AROUND)
+        if COMMON & {part, bare, part.translate(_LEET), bare.translate(_LEET)}:
             return True
     return value.isdigit() and len(value) < 16
 
 
 def is_walk(value: str) -> bool:
-    """Letters or digits in order, or neighbours on a keyboard."""
-    value = value[:LOOKED_AT]
-    runs = _runs(value.lower())
+    """Letters or digits in order, or neighbours on a keyboard; also two such in turn (`a1b2c3d4`)
+    and with each character several times."""
+    value = value[:LOOKED_AT].lower()
+    once = re.sub(r"(.)\1+", r"\1", value)
+    if _follows(value) or (len(once) >= LONG_RUN and _follows(once)):
+        return True
+    return len(value) >= 2 * LONG_RUN and _follows(value[::2]) and _follows(value[1::2])
+
+
+def _follows(value: str) -> bool:
+    runs = _runs(value)
     longest = max(runs, default=0)
     return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 3 * sum(runs) >= 2 * len(value))
 

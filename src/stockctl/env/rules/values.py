@@ -12,6 +12,7 @@ from stockctl.core.report import Finding, Severity
 from stockctl.core.units import parse_duration
 from stockctl.env.load import references
 from stockctl.env.model import Variable
+from stockctl.env.place import place_of
 from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.statements import named_anyhow
 
@@ -161,16 +162,20 @@ def not_different(subject: Subject) -> Iterator[Finding]:
 def unknown_variable(subject: Subject) -> Iterator[Finding]:
     """A variable that is neither declared nor used by the TOML or compose files.
 
-    Only where variables are declared at all. Mostly it is a misspelling, and the variable that was
-    meant keeps its default.
+    Only where variables are declared at all; where a service gets the whole file (`env_file:`),
+    only what is nearly called like a declared one. Mostly it is a misspelling, and the variable
+    that was meant keeps its default.
     """
     declared = list(subject.environment.variables)
     used = references(subject.loaded.layers.data)
     used |= {each.name for file in subject.compose for each in file.references}
+    passed_on = any(file.passes_on(subject.env.path) for file in subject.compose)
     for key, binding in subject.bound.items() if declared else ():
         if key in declared or key in used or _OF_TOOLS.fullmatch(key):
             continue
-        near = get_close_matches(key.upper(), declared, n=1)
+        near = get_close_matches(key.upper(), declared, n=1, cutoff=0.85 if passed_on else 0.6)
+        if passed_on and not near:
+            continue
         fix = f"Did you mean {near[0]}?" if near else f"Declare it: [variables.{key}]"
         yield found("W101", binding.where, f"{key} is not declared", fix)
 
@@ -210,7 +215,9 @@ def _expected(kind: str, value: str) -> str | None:
         case "url":
             return None if is_url(value, ("http", "https")) else "a URL, http:// or https://"
         case "postgres_url":
-            good = is_url(value, ("postgres", "postgresql"), needs_host=False)
+            place = place_of(value)
+            good = place is not None and place.postgres and bool(place.database)
+            good = good and not re.search(r"\s", value)
             return None if good else "postgresql://user:password@host:port/database"
         case "origins":
             good = all(_is_origin(origin.strip()) for origin in value.split(","))
@@ -218,11 +225,11 @@ def _expected(kind: str, value: str) -> str | None:
     return None
 
 
-def is_url(value: str, schemes: tuple[str, ...], *, needs_host: bool = True) -> bool:
+def is_url(value: str, schemes: tuple[str, ...]) -> bool:
     """Whether `value` is a URL of one of the schemes, with a host and without white space."""
     try:
         parts = urlsplit(value)
-        host = bool(parts.hostname) or (not needs_host and "host=" in parts.query)
+        host = bool(parts.hostname)
         return parts.scheme in schemes and host and parts.port != 0 and not re.search(r"\s", value)
     except ValueError:
         return False

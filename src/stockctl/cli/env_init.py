@@ -31,9 +31,11 @@ def settle(
             hint="Change it there.",
         )
     names = list(dict.fromkeys(given))
-    while not names:
-        question = Question("", "How is the environment called?", "ENV", default="prod")
-        names = [_ask(session, question) if _can_ask(session) else _unanswered([question])]
+    if not names:
+        question = Question("", "What is the environment called?", "ENV", default="prod")
+        if not _can_ask(session):
+            raise UsageError("which environment?", hint="Like this: stockctl env init prod")
+        names = [_ask(session, question)]
     for name in names:
         check_name(name)
         suffixes = (f"{name}.toml", f".env.{name}", f".env.{name}.example")
@@ -48,7 +50,7 @@ def tell(session: Session, scene: Scene, names: Sequence[str], made: InitPlan) -
     """`--plan`: the files as they would be, without the secrets in them."""
     for file in made.files:
         session.output.line(f"# {scene.project.folder.name}/{file.name}", style="bold")
-        session.output.line(file.shown)
+        _show(session, file.shown)
     return _result(session, scene, names, made)
 
 
@@ -83,6 +85,14 @@ def _result(session: Session, scene: Scene, names: Sequence[str], made: InitPlan
     found = [{"name": name, "file": f"{folder}/{name}.toml"} for name in names]
     session.environment = names[0] if len(names) == 1 else None
     return Result({"environments": found, "files": files, "notes": notes})
+
+
+def _show(session: Session, text: str) -> None:
+    """As it is: what looks like a secret to the redactor (`secret = true`) is none, since values
+    of secrets are not in it."""
+    for line in [] if session.as_json else text.split("\n"):
+        shown = "".join(each for each in line if each.isprintable())
+        session.output.out.print(shown, soft_wrap=True)
 
 
 def _plan(session: Session, scene: Scene, names: Sequence[str], answers: Answers) -> InitPlan:

@@ -39,6 +39,7 @@ _OVERRIDES = (
     *("docker-compose.override.yml", "docker-compose.override.yaml"),
 )
 COMPOSE_S = 60.0
+SHORTEST_HIDDEN = 12  # characters: the `postgres` of a developer's .env is a word like any other
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def look(session: Session, named: Sequence[Path]) -> Scene:
     document, variables = _ask_compose(files, project.root)
     home = files[0].parent
     dotenv = _env_file(project, home / ".env").values() if (home / ".env").exists() else {}
-    session.output.redactor.learn(v for k, v in dotenv.items() if is_secret(k, v, None))
+    hidden = (v for k, v in dotenv.items() if is_secret(k, v, None) and len(v) >= SHORTEST_HIDDEN)
+    session.output.redactor.learn(hidden)
     plain = {key: value.reveal() for key, value in dotenv.items()}
     found = survey(
         document,

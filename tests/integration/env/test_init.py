@@ -113,7 +113,7 @@ services:
     <<: *common
     build: {context: ./api, target: prod, args: {A: b}}
     ports: ["${API_PORT:-4000}:4000"]
-    environment: {SESSION_SECRET: "${SESSION_SECRET}", TITLE: "${TITLE:-It's \\"ours\\" # 1}"}
+    environment: {SESSION_SECRET: "${SESSION_SECRET}", TITLE: "${TITLE:-It's ours}"}
   pg:
     image: timescale/timescaledb:2.17.2-pg16
     env_file: [{path: pg.env}]
@@ -489,10 +489,7 @@ Talk = Callable[..., tuple[int, str]]
 
 
 def test_it_asks_on_a_terminal(folder: Folder, terminal: Talk) -> None:
-    folder.write(yaml=ANCHORS.replace('TITLE:-It\'s \\\\"ours\\\\" # 1', "TITLE:?"))
-    folder.write(
-        **{"app.env": "", "pg.env": f"POSTGRES_PASSWORD={CANARY}\n", "front/x": "", "api/x": ""}
-    )
+    folder.write(yaml=ANCHORS.replace("TITLE:-It's ours", "TITLE:?"), **BESIDE_ANCHORS)
     code, said = terminal("env", "init", answers=["\n", "apj\n", "api\n", "Shop\n"])
     assert code == 0, said
     assert "expected one of api, front" in said

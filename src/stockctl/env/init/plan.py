@@ -138,8 +138,8 @@ def _drafts(
     drafts: dict[str, list[Line]] = {}
     questions: dict[str, Question] = {}
     for name in names:
-        own = {key.partition(":")[2]: value for key, value in given.items() if f"{name}:" in key}
-        known = Known({**given, **own}, around.dotenv, around.process, make)
+        own = {key.removeprefix(f"{name}:"): value for key, value in given.items()}
+        known = Known(own, around.dotenv, around.process, make, only=len(names) == 1)
         alone = not around.others and name == names[0]
         drafts[name], missing = lines(survey, needs, known, name, taken, alone=alone)
         for each in missing:
@@ -157,6 +157,7 @@ def _question(declared: Declared, environment: str) -> Question:
     flag = f"--set {declared.name}=VALUE"
     if declared.secret:
         flag = f"{declared.name} in the process environment"
+        flag += ", and one environment at a time" if environment else ""
     answer = f"{environment}:{declared.name}" if environment else declared.name
     text = f"What is the value of {declared.name}{where}?{read}"
     empty = not declared.required

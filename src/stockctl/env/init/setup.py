@@ -59,7 +59,9 @@ def set_up(
     web = _web(survey, answers.web)
     database = choose_database(survey, answers, read, dotenv, notes, but=web.name)
     outside = _outside_url(survey) if database is None and not answers.no_database else ""
-    url = answers.url or _url(survey, web)
+    url, port = answers.url or _url(survey, web), _port(web, answers.port)
+    if isinstance(url, Question) or isinstance(port, Question):
+        raise Unanswered(*(each for each in (port, url) if isinstance(each, Question)))
     if answers.health is None and not web.health:
         notes.append(f"{web.name} has no health check with a URL: /health is assumed (--health)")
     return Setup(
@@ -67,7 +69,7 @@ def set_up(
         compose=(*compose, *((ADDED,) if database and database.added else ())),
         release=_released(survey, web),
         web=web.name,
-        port=_port(web, answers.port),
+        port=port,
         image=_image(survey, web, answers.image),
         build=answers.build or _build(web, prefix, notes),
         url=url,
@@ -174,7 +176,7 @@ def _released(survey: Survey, web: Part) -> tuple[str, ...]:
     return (web.name, *(p.name for p in survey.parts.values() if same(p) and p.name != web.name))
 
 
-def _port(web: Part, wanted: int | None) -> int:
+def _port(web: Part, wanted: int | None) -> int | Question:
     if wanted is not None:
         return wanted
     published = list(dict.fromkeys(port.target for port in web.ports))
@@ -184,7 +186,7 @@ def _port(web: Part, wanted: int | None) -> int:
         return candidates[0]
     shown = tuple(map(str, candidates))
     text = f"On which port does {web.name} listen, inside its container?"
-    raise Unanswered(Question("port", text, "--port N", shown, shown[0] if shown else ""))
+    return Question("port", text, "--port N", shown, shown[0] if shown else "")
 
 
 def _image(survey: Survey, web: Part, wanted: str | None) -> str:
@@ -220,14 +222,14 @@ def relative(path: str, prefix: str) -> str:
     return path if path.startswith(("/", "~")) else posixpath.normpath(f"{prefix}/{path}")
 
 
-def _url(survey: Survey, web: Part) -> str:
+def _url(survey: Survey, web: Part) -> str | Question:
     """Where the service, or a proxy before it, is published on this machine."""
     doors = [web, *(part for part in survey.of_kind("proxy") if part.ports)]
     ports = [port for part in doors for port in part.ports if port.written]
     plain = [port for port in ports if port.target not in (443, 8443)]
     if not ports:
         text = f"Where do users reach {web.name}?"
-        raise Unanswered(Question("url", text, "--url URL", (), "http://127.0.0.1"))
+        return Question("url", text, "--url URL", (), "http://127.0.0.1")
     port = (plain or ports)[0]
     scheme, usual = ("http", "80") if plain else ("https", "443")
     host = "127.0.0.1" if port.address in THIS_MACHINE else port.address

@@ -35,8 +35,8 @@ class NewFile:
 def base_file(setup: Setup, declared: Iterable[Declared]) -> NewFile:
     """`base.toml`: what the environments share."""
     parts = [_HEAD, _service(setup), _database(setup), _SMOKE.format(health=quoted(setup.health))]
-    parts += ["# ------------------------------------------------- rules for the env files\n"]
-    parts += [_variable(each) for each in declared]
+    rules = [_variable(each) for each in declared]
+    parts += [_RULES, *rules] if rules else []
     return _public("base.toml", "\n".join(part for part in parts if part))
 
 
@@ -94,6 +94,7 @@ _HEAD = """\
 # What the environments share. Written by `stockctl env init`; from here on it is yours.
 # `stockctl env show NAME` tells what comes of it, `stockctl env schema` which keys there are.
 """
+_RULES = "# ------------------------------------------------- rules for the env files\n"
 _SMOKE = """\
 [[smoke]]
 name = "health"

@@ -82,6 +82,7 @@ class Known:
     dotenv: Mapping[str, Secret]
     process: Mapping[str, str]
     make: Callable[[], Secret]
+    only: bool = True  # one environment is made: no other could get the same secret
 
 
 def kind_of(name: str) -> Kind | None:
@@ -168,15 +169,12 @@ def _value(
         return written
     if written is not None and (usual := _kept(name, written, kind, alone=alone)) is not None:
         return usual
-    outside = Secret(known.process.get(name, ""))
-    if _KIND_NAME.fullmatch(name) and kind and (use.needed or name in wanted.named):
-        return Secret(kind)
-    if (
-        (use.needed or name in wanted.named)
-        and outside
-        and (alone or not is_secret(name, outside, None))
-    ):
-        return outside
+    if use.needed or name in wanted.named:
+        outside = Secret(known.process.get(name, ""))
+        if _KIND_NAME.fullmatch(name) and kind:
+            return Secret(kind)
+        if outside and (known.only or not is_secret(name, outside, None)):
+            return outside
     if name in wanted.defaults and not use.default:
         return Secret(wanted.defaults[name])
     named = name in wanted.named or name in wanted.ports

@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 times=""
 all=$EPOCHREALTIME
-for step in engine compose base-image images; do
+for step in engine compose base-image images age; do
   began=$EPOCHREALTIME
   "$TESTBED/$step.sh" # its exit code is ours
   times+="${times:+, }$step $(seconds_since "$began")"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from stockctl.cli.guard import confirm
 from stockctl.cli.session import Session
 from stockctl.cli.wiring import _private_folder
-from stockctl.core.errors import ConfigurationError, HostFailed
+from stockctl.core.errors import ConfigurationError, HostFailed, Locked
 from stockctl.core.secret import Secret
 from stockctl.env.dotenv import EnvFile
-from stockctl.env.draft import Draft, read_draft
-from stockctl.env.sheet import Sheet, read_sheet
+from stockctl.env.draft import Draft, plain_path, read_draft, sealed_path
+from stockctl.env.sheet import Sheet, left_behind, read_sheet, sweep_temporary
 from stockctl.env.workspace import sweep
 from stockctl.system.journal_file import Journal
 from stockctl.system.local import LocalHost
@@ -59,22 +60,42 @@ class Work:
     @contextmanager
     def alone(self, doing: str) -> Iterator[None]:
         """Nobody else changes the env file in the block, and the journal has it."""
-        host, name = LocalHost(), self.draft.name
-        directory = self.draft.environment.host.directory
-        redactor, report = self.session.output.redactor, self.session.reporter
-        journal = Journal(host, directory, name, self.session.clock, redactor, report)
-        _private_folder(self.draft.folder)
+        journal = self._journal()
         with suppress(HostFailed):  # the journal says what it misses; on a laptop that is fine
-            _private_folder(directory)
-        with host.lock(self.draft.folder / LOCK, journal.holder(doing)), journal.operation(doing):
+            _private_folder(journal.directory)
+        with self._lock(journal, doing), journal.operation(doing):
             yield
+
+    def sweep(self) -> None:
+        """Removes what killed writes have left, if anything, and says so."""
+        draft = self.draft
+        paths = (plain_path(draft), sealed_path(draft), draft.project.file(draft.name))
+        if any(left_behind(path) for path in paths):
+            with suppress(Locked), self._lock(self._journal(), "env"):  # else it is in use
+                for path in paths:
+                    _say_removed(self.session, sweep_temporary(path))
+
+    def _journal(self) -> Journal:
+        redactor, report = self.session.output.redactor, self.session.reporter
+        directory, name = self.draft.environment.host.directory, self.draft.name
+        return Journal(LocalHost(), directory, name, self.session.clock, redactor, report)
+
+    def _lock(self, journal: Journal, doing: str) -> AbstractContextManager[None]:
+        _private_folder(self.draft.folder)
+        return journal.host.lock(self.draft.folder / LOCK, journal.holder(doing))
 
 
 def begin(session: Session, name: str) -> Work:
     """Raises ConfigurationError where the TOML files are not sound."""
-    for folder in sweep(os.environ):
-        session.output.note(f"removed {folder}, which an edit that was killed had left behind")
-    return Work(session, read_draft(session.project(), name, os.environ))
+    _say_removed(session, sweep(os.environ))
+    work = Work(session, read_draft(session.project(), name, os.environ))
+    work.sweep()
+    return work
+
+
+def _say_removed(session: Session, paths: list[Path]) -> None:
+    for path in paths:
+        session.output.note(f"removed {path}, left behind by a run that was killed")
 
 
 def revealed(text: Secret) -> bytes:

@@ -116,11 +116,23 @@ def remove_file(path: Path, label: str) -> None:
         raise HostFailed(f"cannot remove {label}: {_reason(error)}") from None
 
 
-def sweep_temporary(target: Path) -> None:
-    """What a `kill -9` left of an earlier write; only the holder of the lock may look."""
-    for left in target.parent.glob(f"{_literal(target.name)}.*{_TEMPORARY}"):
+def left_behind(path: Path) -> list[Path]:
+    """What a `kill -9` left of earlier writes, or somebody is writing at this moment."""
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):
+        return []
+    return sorted(target.parent.glob(f"{_literal(target.name)}.*{_TEMPORARY}"))
+
+
+def sweep_temporary(path: Path) -> list[Path]:
+    """Removes that, and says what it was; only the holder of the lock may."""
+    removed = []
+    for each in left_behind(path):
         with suppress(OSError):
-            left.unlink()
+            each.unlink()
+            removed.append(each)
+    return removed
 
 
 def _write_new(temporary: Path, data: bytes, status: os.stat_result | None, widest: int) -> None:

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stockctl.core.errors import ConfigurationError, Where
@@ -93,7 +94,7 @@ def find_identity(process: Mapping[str, str]) -> Identity | str:
     label = f"the identity file {path}"
     try:
         mode = path.stat().st_mode
-        text = path.read_text()
+        text = path.read_text() if stat.S_ISREG(mode) else _read_once(path)
     except FileNotFoundError:
         return f"there is no private key here: no {path} ({why})"
     except (OSError, ValueError) as error:
@@ -107,6 +108,12 @@ def find_identity(process: Mapping[str, str]) -> Identity | str:
     found = keys.parse_identities(text, label)
     public = keys.public_keys(text, found) or _public_file(path)
     return Identity(str(path), found, tuple(public))
+
+
+@cache
+def _read_once(path: Path) -> str:
+    """A pipe, as the shell's `<(…)` is one, is empty when it is read again."""
+    return path.read_text()
 
 
 def identity_path(process: Mapping[str, str]) -> tuple[Path, str]:

@@ -3,6 +3,7 @@
     docs/configuration.md   from the model in stockctl.env.model
     docs/errors.md          from the error tree in stockctl.core.errors
     docs/commands.md        from the help of every verb
+    docs/rules.md           from the rules in stockctl.env.rules
 
 `--check` writes nothing and exits 1, with a diff, when a page is not what the code says.
 """
@@ -13,7 +14,7 @@ import difflib
 import inspect
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from stockctl.cli.app import app
 from stockctl.cli.session import Session
 from stockctl.core.errors import tree
 from stockctl.env.model import Environment, Table
+from stockctl.env.rules import RULES
 
 HERE = Path(__file__).resolve().parent
 WIDTH = 78  # what a terminal of 80 columns gives
@@ -201,8 +203,8 @@ the line after `→` what to do next.
 |---|---|
 {exits}
 
-What `env validate` and the migration files' checks find has codes of its own (`C…`, `E…`, `M…`):
-see [findings.md](findings.md).
+What a check finds has codes of its own: [rules.md](rules.md) for environments (`C…`, `E…`, `W…`,
+`I…`), [findings.md](findings.md) for migration files (`M…`).
 """
 
 
@@ -287,12 +289,67 @@ def _flags(line: str) -> set[str]:
     return {part.split()[0] for part in declared.split(",")}
 
 
+# -------------------------------------------------------------------------- rules.md
+
+_RULES = """# Rules of `env validate`
+
+Every finding has a stable code. The first letter says what it is about, and how bad it is: **C** an
+error in the TOML and compose files, **E** an error in the env file or between environments, **W** a
+warning, **I** a remark. Errors end `env validate` with exit 3, and stop every command that would
+change something before it touches anything; `--strict` makes warnings errors. `backup create` and
+`deploy rollback` need only what they use, and report the rest.
+
+**To accept a finding**, say why, on the line above or at the end of the line; `ignore-file` is for
+all of a file. It works in env, TOML and compose files. Codes marked † cannot be ignored.
+
+```sh
+# stockctl: ignore E014 -- the sandbox takes no other key
+# stockctl: ignore-file W106 -- prod has no Sentry
+```
+
+The examples are run by the tests: each bad one is found, each good one is clean. Values in them
+are made up.
+
+{index}
+"""
+
+
+def rules() -> str:
+    """One section for each rule: what, why, an example that is found and one that is not."""
+    index = "| code | | |\n|---|---|---|"
+    for code, each in sorted(RULES.items()):
+        mark = "" if each.ignorable else " †"
+        index += f"\n| [{code}](#{code.lower()}){mark} | {each.severity} | {each.what} |"
+    parts = [NOTE.format(source="src/stockctl/env/rules/"), _RULES.format(index=index)]
+    for code, each in sorted(RULES.items()):
+        shown = f"Bad:\n\n{_files(each.bad)}\nGood:\n\n{_files(each.good)}"
+        said = f"{each.name}, {each.severity}. {each.what}\n\n{each.why}"
+        parts.append(f"## {code}\n\n{said}\n\n{shown}")
+    return "\n".join(parts)
+
+
+def _files(files: Mapping[str, str]) -> str:
+    """An example as one block; control characters are written as Python writes them."""
+    lines: list[str] = []
+    for name, text in files.items():
+        heading = f"# {name}" + (f": {text}" if " " in name else "")
+        lines.append(heading)
+        if " " not in name:
+            lines += [_visible(line) for line in text.removesuffix("\n").split("\n")]
+    return "```sh\n" + "\n".join(lines) + "\n```\n"
+
+
+def _visible(line: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
 # ------------------------------------------------------------------------------ main
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "errors.md": errors,
     "commands.md": commands,
+    "rules.md": rules,
 }
 
 

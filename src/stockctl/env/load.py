@@ -162,7 +162,7 @@ def references(value: Any) -> set[str]:
 
 
 # What a command does not use but the model cannot do without.
-_STAND_INS: dict[KeyPath, Any] = {
+_STAND_INS: dict[tuple[str, str], Any] = {
     ("service", "compose"): ["compose.yaml"],
     ("service", "release"): ["unknown"],
     ("service", "web"): "unknown",
@@ -198,12 +198,15 @@ def _validate(
     left = copy.deepcopy(data)
     for path in others:
         _take_out(left, path)
+    for (table, key), harmless in _STAND_INS.items():
+        if isinstance(left.get(table), dict) and not needs.holds((table, key)):
+            left[table][key] = harmless
     environment, _ = _validate(left, layers, file, values, ALL)
     return environment, wrong
 
 
 def _take_out(data: Any, path: KeyPath) -> None:
-    """Removes what stands at `path`, or puts something harmless there."""
+    """Removes what stands at `path`."""
     if len(path) > 1 and path[0] in ("smoke", "variables"):
         path = path[:1]
     for key in path[:-1]:
@@ -211,9 +214,8 @@ def _take_out(data: Any, path: KeyPath) -> None:
         if not isinstance(inner, dict):
             return
         data = inner
-    data.pop(path[-1], None)
-    if path in _STAND_INS:
-        data[path[-1]] = _STAND_INS[path]
+    if isinstance(data, dict):
+        data.pop(path[-1], None)
 
 
 def _waits(data: Any, path: KeyPath) -> bool:

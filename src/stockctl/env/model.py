@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from stockctl.core.errors import ConfigurationError
 from stockctl.env.types import Duration, FilePath, ProjectName, SecretValue
@@ -45,11 +53,13 @@ class Service(Table):
     url: str = Field(pattern=r"^https?://", description="Where its users reach it.")
     health: str = Field("/health", pattern=r"^/", description="Answers 200 when it is well.")
 
-    @model_validator(mode="after")
-    def _web_is_released(self) -> Service:
-        if self.web not in self.release:
-            raise ValueError(f'web = "{self.web}" is not one of release = {list(self.release)}')
-        return self
+    @field_validator("web")
+    @classmethod
+    def _web_is_released(cls, value: str, info: ValidationInfo) -> str:
+        release = info.data.get("release")
+        if release is not None and value not in release:
+            raise ValueError(f'"{value}" is not one of release = {list(release)}')
+        return value
 
 
 class HostSettings(Table):

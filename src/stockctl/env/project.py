@@ -33,7 +33,9 @@ class Project:
         """How messages call a file: relative to the project where it is inside."""
         try:
             return str(path.resolve().relative_to(self.root.resolve()))
-        except (ValueError, OSError, RuntimeError):  # outside, or a loop of links
+        except (OSError, RuntimeError):  # a loop of links
+            return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+        except ValueError:  # outside
             return str(path)
 
     def names(self) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from stockctl.cli.verb import EXITS
 from stockctl.core.errors import tree
+from stockctl.env.rules import RULES
 
 REPO = Path(__file__).parents[3]
 
@@ -63,7 +64,7 @@ def test_every_exit_code_is_in_the_table(generate: ModuleType) -> None:
 
 def test_every_finding_of_the_code_is_explained() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (REPO / "src").rglob("*.py"))
-    used = {code for text in sources for code in re.findall(r'"([CEM]\d{3})"', text)}
+    used = {code for text in sources for code in re.findall(r'"([CEMWI]\d{3})"', text)}
     page = (REPO / "docs" / "findings.md").read_text(encoding="utf-8")
-    explained = re.findall(r"^\| ([CEM]\d{3}) \|", page, re.MULTILINE)
-    assert sorted(explained) == sorted(used)
+    explained = re.findall(r"^\| (M\d{3}) \|", page, re.MULTILINE)
+    assert sorted([*explained, *RULES]) == sorted(used)

@@ -78,7 +78,7 @@ def unseal(
     return _show(session, done, f"{target} is in the clear", f"{target} is in the clear already")
 
 
-@verb(app, "edit", example="EDITOR=nano stockctl env edit prod", exits=(3, 4, 5, 6))
+@verb(app, "edit", example="stockctl env edit prod", exits=(3, 4, 5, 6))
 def edit(session: Session, name: str, given: Confirm = None, yes: Yes = False) -> Result:
     """Opens the env file in $VISUAL or $EDITOR and puts back what you made of it, sealed or plain.
 

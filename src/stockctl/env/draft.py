@@ -20,7 +20,7 @@ from stockctl.env.load import try_load
 from stockctl.env.masking import is_secret, passwords_in
 from stockctl.env.model import Environment
 from stockctl.env.project import Project
-from stockctl.env.vault import is_sealed
+from stockctl.env.vault import is_sealed, plain_names, sealed_name
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _WITHOUT_VALUES = ("protected", "stage", "seal", "variables")  # tables that need no env file
@@ -90,20 +90,19 @@ def written_env_file(project: Project, toml: str) -> str:
 
 
 def plain_path(draft: Draft) -> Path:
-    """The name of the env file in the clear: `prod.env.age` is `.env.prod`."""
+    """The env file in the clear: `prod.env.age` is `.env.prod`, or what is there and is sealed
+    under that name."""
     if not is_sealed(draft.path):
         return draft.path
-    stem = draft.path.name.removesuffix(".age").removesuffix(".env").removeprefix(".env.")
-    return draft.path.with_name(f".env.{stem.strip('.') or draft.name}")
+    paths = [draft.path.with_name(name) for name in plain_names(draft.path.name, draft.name)]
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def sealed_path(draft: Draft) -> Path:
-    """The name of the sealed one: `.env.prod` is `prod.env.age`. It is in no `.gitignore` that
-    keeps `.env.*` out of git."""
-    if is_sealed(draft.path):
-        return draft.path
-    stem = draft.path.name.removeprefix(".env.").removesuffix(".env")
-    return draft.path.with_name(f"{stem.strip('.') or draft.name}.env.age")
+    """The sealed one: `.env.prod` is `prod.env.age`, which no `.gitignore` hides that keeps
+    `.env.*` out of git."""
+    path = draft.path
+    return path if is_sealed(path) else path.with_name(sealed_name(path.name, draft.name))
 
 
 def other_form(draft: Draft) -> None:

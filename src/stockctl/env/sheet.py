@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -16,6 +17,7 @@ from stockctl.env.draft import Draft
 from stockctl.env.vault import is_sealed, looks_sealed, open_sealed, seal
 
 PRIVATE, PUBLIC = 0o600, 0o666  # the widest mode of what holds plaintext, and of what does not
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # link(2), on FAT and some others
 _TEMPORARY = ".stockctl-tmp"
 
 
@@ -158,7 +160,7 @@ def _keep_owner(descriptor: int, status: os.stat_result) -> None:
 def _swap(temporary: Path, target: Path, before: bytes | None, label: str) -> None:
     if before is None:
         try:
-            os.link(temporary, target)  # unlike a rename it never replaces somebody else's
+            _make(temporary, target)
         except FileExistsError:
             raise _changed(label) from None
         return
@@ -169,6 +171,17 @@ def _swap(temporary: Path, target: Path, before: bytes | None, label: str) -> No
     if not unchanged:
         raise _changed(label)
     temporary.replace(target)
+
+
+def _make(temporary: Path, target: Path) -> None:
+    """Unlike a rename alone this never replaces somebody else's file."""
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+        temporary.replace(target)
 
 
 def _changed(label: str) -> Refused:

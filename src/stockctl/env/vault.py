@@ -42,6 +42,20 @@ def is_sealed(path: Path | str) -> bool:
     return str(path).endswith(SUFFIX)
 
 
+def sealed_name(plain: str, environment: str) -> str:
+    """`.env.prod`, `prod.env` and, of prod, `.env` are sealed as `prod.env.age`."""
+    stem = plain.removeprefix(".env.").removesuffix(".env").strip(".")
+    return f"{stem or environment}.env{SUFFIX}"
+
+
+def plain_names(sealed: str, environment: str) -> tuple[str, ...]:
+    """What a sealed file may be called in the clear, the usual name first."""
+    stem = sealed.removesuffix(SUFFIX).removesuffix(".env").removeprefix(".env.").strip(".")
+    stem = stem or environment
+    names = (f".env.{stem}", f"{stem}.env", f".{stem}.env", stem)
+    return (*names, ".env") if stem == environment else names
+
+
 def looks_sealed(raw: bytes) -> bool:
     """Whether these are the bytes of an age file, binary or armored."""
     return raw.startswith(_BINARY) or raw.lstrip().startswith(_ARMOR)

@@ -509,3 +509,38 @@ def test_a_secret_that_is_typed_is_not_echoed(folder: Folder, terminal: Talk) ->
 def test_ctrl_c_at_a_question_leaves_nothing(folder: Folder, terminal: Talk) -> None:
     code, _ = terminal("env", "init", answers=["\x03"]) if folder.write(yaml=NODE) else (0, "")
     assert (code, folder.made()) == (130, [])
+
+
+def test_two_at_once_do_not_mix(folder: Folder) -> None:
+    folder.write(yaml=NODE)
+    both = [
+        subprocess.Popen(
+            [PROGRAM, "env", "init", "prod"],
+            cwd=folder.root,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    for each in both:
+        each.communicate(timeout=60)
+    assert sorted(each.returncode for each in both)[0] == 0
+    assert all(each.returncode in (0, 4) for each in both)
+    assert len(folder.made()) == 6
+    folder.is_sound("prod")
+
+
+def test_a_run_that_was_killed_after_the_base_file_is_taken_up(folder: Folder) -> None:
+    folder.write(yaml=NODE).init("prod")
+    for name in ("prod.toml", ".env.prod", ".env.prod.example"):
+        (folder.root / "environments" / name).unlink()
+    assert folder.init("prod").code == 0
+    folder.is_sound("prod")
+
+
+def test_the_schema_is_printed_bare_and_in_an_envelope(folder: Folder) -> None:
+    bare, wrapped = folder.run("env", "schema"), folder.run("env", "schema", "--json")
+    assert json.loads(bare.out) == wrapped.document["data"]["schema"]
+    assert json.loads(bare.out)["$schema"].endswith("draft-07/schema#")

@@ -84,8 +84,11 @@ def test_the_plan_changes_nothing_and_nothing_goes_without_the_name(
     assert place.files() == before
 
 
-def test_killed_between_any_two_steps_it_completes(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [".env.prod", ".env", "prod.env"])
+def test_killed_between_any_two_steps_it_completes(place: Place, tmp_path: Path, name: str) -> None:
     steps = 0
+    plain = place.plain.rename(place.plain.with_name(name))
+    place.toml.write_text(place.toml.read_text().replace(".env.prod", name))
     fresh = tmp_path / "fresh"
     shutil.copytree(place.root, fresh)
     while True:
@@ -93,11 +96,11 @@ def test_killed_between_any_two_steps_it_completes(place: Place, tmp_path: Path)
         shutil.copytree(fresh, place.root)
         if not killed(place, steps, "env", "seal", "prod", "--confirm", "prod"):
             break
-        kept = place.plain.read_text() if place.plain.exists() else place.opened()
+        kept = plain.read_text() if plain.exists() else place.opened()
         assert kept == ENV
         assert place.run("env", "generate", "prod", "--plan").code == 0  # it can be read as it is
         assert seal(place)[0] == 0
-        assert (place.opened(), place.plain.exists()) == (ENV, False)
+        assert (place.opened(), plain.exists()) == (ENV, False)
         assert 'env_file = "prod.env.age"' in place.toml.read_text()
         assert not list(place.root.rglob("*tmp*"))
         steps += 1

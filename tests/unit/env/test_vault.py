@@ -18,7 +18,9 @@ from stockctl.env.vault import (
     is_sealed,
     looks_sealed,
     open_sealed,
+    plain_names,
     seal,
+    sealed_name,
 )
 
 ALICE, BOB, EVE = (pyrage.x25519.Identity.generate() for _ in range(3))
@@ -181,6 +183,24 @@ def test_sealing_for_nobody_or_for_nonsense_is_refused() -> None:
         seal(PLAIN, {})
     with pytest.raises(ConfigurationError, match=r"seal\.recipients\.carol: is not a public key"):
         seal(PLAIN, {**PUBLIC, "carol": "age1carol"})
+
+
+@pytest.mark.parametrize("plain", [".env.prod", "prod.env", ".env", "prod", ".prod.env"])
+def test_names_in_the_clear_and_sealed(plain: str) -> None:
+    assert sealed_name(plain, "prod") == "prod.env.age"
+    assert plain in plain_names("prod.env.age", "prod")
+    assert plain_names("prod.env.age", "prod")[0] == ".env.prod"
+
+
+def test_names_of_other_environments_are_theirs() -> None:
+    assert sealed_name("shared.env", "prod") == "shared.env.age"
+    assert plain_names("shared.env.age", "prod") == (
+        ".env.shared",
+        "shared.env",
+        ".shared.env",
+        "shared",
+    )
+    assert plain_names("..age", "prod")[0] == ".env.prod"
 
 
 def test_sealed_by_name() -> None:

@@ -107,8 +107,9 @@ def test_a_broken_log_does_not(
 def test_every_rule_is_described_once_and_every_result_finds_its_own() -> None:
     run_ = log(*FINDINGS)["runs"][0]
     described = run_["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in described] == [*RULES, "X999"]
-    for rule, known in zip(described, RULES.values(), strict=False):
+    assert [rule["id"] for rule in described] == [*sorted(RULES), "X999"]
+    for rule in described[:-1]:
+        known = RULES[rule["id"]]
         assert rule["name"] == known.name
         assert rule["shortDescription"]["text"] == known.what
         assert rule["help"]["text"].startswith(known.what)

@@ -166,7 +166,7 @@ def sarif(
     everybody knows would tell what is behind it.
     """
     clean = _remembering(clean)
-    codes = list(dict.fromkeys([*rules, *(finding.code for finding in findings)]))
+    codes = sorted({*rules, *(finding.code for finding in findings)})
     described = [_descriptor(rules[code]) if code in rules else {"id": code} for code in codes]
     index = {code: number for number, code in enumerate(codes)}
     seen: Counter[tuple[str, str, str]] = Counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -91,6 +92,11 @@ class Session:
         self.reporter.stop()
         notes = getattr(error, "__notes__", [])
         error.details = "\n".join(filter(None, (error.details, *notes)))
+        with suppress(OSError):  # on a full disk the exit code is all that can be told
+            self._tell(error)
+        return error.exit_code
+
+    def _tell(self, error: StockctlError) -> None:
         findings = error.findings if isinstance(error, ConfigurationError) else ()
         if self.as_json:
             fields = {
@@ -106,7 +112,6 @@ class Session:
         else:
             self.output.findings(findings)
             self.output.error(error)
-        return error.exit_code
 
     def _document(
         self,

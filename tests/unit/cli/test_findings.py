@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -277,17 +278,16 @@ def test_a_region_only_where_a_line_is_known() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`prod` with a placeholder, `staging` with a warning, `local` with nothing to say."""
+    """`prod` with a key that is set twice, `staging` with a warning, `local` without a file."""
     folder = tmp_path / "environments"
     folder.mkdir()
     (folder / "base.toml").write_text(
         '[variables.SESSION_SECRET]\ntype = "secret"\nrequired = true\n[variables.PORT]\n'
     )
-    for name, secret in (("prod", "changeme"), ("staging", CANARY)):
+    for name, secret, more in (("prod", CANARY, "PORT=2\n"), ("staging", CANARY[::-1], "prot=1\n")):
         (folder / f"{name}.toml").write_text(f'extends = "base"\nenv_file = ".env.{name}"\n')
         file = folder / f".env.{name}"
-        more = "prot=1\n" if name == "staging" else ""
-        file.write_text(f"PORT=1\nSESSION_SECRET={secret}\n{more}")
+        file.write_text(f"PORT=1\n{more}SESSION_SECRET={secret}\n")
         file.chmod(0o600)
     (folder / "local.toml").write_text("")
     monkeypatch.chdir(tmp_path)
@@ -312,6 +312,7 @@ def call(project: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
         code = run(["env", "validate", *line.split()])
         shown = capsys.readouterr()
         assert CANARY not in shown.out + shown.err
+        assert CANARY[::-1] not in shown.out + shown.err
         return code, shown.out, shown.err
 
     yield run_line
@@ -320,15 +321,14 @@ def call(project: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
 def test_the_findings_are_data(call: Call) -> None:
     code, out, err = call("prod")
     assert (code, err) == (3, "")
-    assert re.search(rf"^{PROD}:2:1 E014 error SESSION_SECRET .* → stockctl env ", out, re.M)
-    assert "    2 | SESSION_SECRET=***\n" in out
+    assert re.search(rf"^{PROD}:2:1 E002 error PORT .*\n    2 \| PORT=", out, re.M)
     assert re.search(r"\n\nprod: [0-9]+ errors?(, [0-9]+ (warning|note)s?)*\n\Z", out)
 
 
 def test_warnings_are_shown_and_stop_nothing_unless_strict(call: Call) -> None:
     code, out, err = call("staging")
     assert (code, err) == (0, "")
-    assert "environments/.env.staging:3:1 W101 warning" in out
+    assert "environments/.env.staging:2:1 W101 warning" in out
     assert re.search(r"^staging: sound, [0-9]+ warning", out, re.M)
     code, out, err = call("staging --strict")
     assert (code, err) == (3, "")
@@ -360,7 +360,7 @@ def test_json_has_the_envelope_and_the_error(call: Call, line: str) -> None:
     assert (code, err, document["ok"]) == (3, "", False)
     assert document["error"]["code"] == "CONFIGURATION"
     assert document["error"]["message"].startswith("prod: ")
-    assert "E014" in {each["code"] for each in document["findings"]}
+    assert "E002" in {each["code"] for each in document["findings"]}
 
 
 def test_annotations_alone_are_on_stdout(call: Call, project: Path) -> None:
@@ -385,7 +385,7 @@ def test_annotations_of_a_project_below_the_checkout(
 def test_sarif_is_one_document_also_with_errors(call: Call) -> None:
     code, out, err = call("prod --format sarif")
     assert code == 3
-    assert "E014" in {each["ruleId"] for each in json.loads(out)["runs"][0]["results"]}
+    assert "E002" in {each["ruleId"] for each in json.loads(out)["runs"][0]["results"]}
     assert re.fullmatch(r"error: prod: .*\n", err)
     code, out, err = call("local --format sarif")
     assert (code, err, json.loads(out)["runs"][0]["results"]) == (0, "", [])
@@ -420,9 +420,18 @@ def test_no_format_shows_a_secret(call: Call, project: Path, form: str) -> None:
     assert out
 
 
-def test_what_is_plain_needs_no_rich(project: Path) -> None:
-    import subprocess
+@pytest.mark.parametrize("form", ["text", "github", "sarif", "json"])
+def test_a_full_disk_is_no_bug(project: Path, form: str) -> None:
+    argv = [sys.executable, "-m", "stockctl", "env", "validate", "prod", "--format", form]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        assert done.returncode == (3 if form == "json" else 6)
+        assert b"Traceback" not in done.stderr
+        done = subprocess.run(argv, stdout=full, stderr=full, timeout=60, check=False)
+    assert done.returncode in (3, 6)
 
+
+def test_what_is_plain_needs_no_rich(project: Path) -> None:
     program = (
         "import sys\nfrom stockctl.cli.app import run\n"
         "code = run(sys.argv[1:])\nassert 'rich' not in sys.modules\nsys.exit(code)"

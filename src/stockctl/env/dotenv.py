@@ -143,7 +143,7 @@ def _statements(text: str, label: str) -> Iterator[tuple[Where, str, str, str] |
 def _reader(text: str) -> Reader:
     from dotenv.parser import Reader
 
-    return Reader(io.StringIO(text, newline=""))
+    return Reader(io.StringIO(BOM + text, newline=""))  # it takes one away by itself
 
 
 def _by_library(reader: Reader, label: str) -> Iterator[tuple[Where, str, str, str] | Broken]:
@@ -160,7 +160,8 @@ def _by_library(reader: Reader, label: str) -> Iterator[tuple[Where, str, str, s
     blank = _INDENT.match(written)
     indent = written[: blank.end()] if blank else ""
     line = found.original.line + len(_NEWLINE.findall(indent))
-    if found.error or (found.key is not None and found.value is None):
+    nameless = found.key is None and written[len(indent) :].startswith("export")
+    if found.error or nameless or (found.key is not None and found.value is None):
         lines = written[len(indent) :].splitlines(keepends=True) or [""]
         end = begin + len(indent) + len(lines[0])
         reader.position.chars, reader.position.line = end, line + 1

@@ -110,7 +110,8 @@ def try_load(
     if environment is None:
         return Attempt(None, _sorted(findings), _sorted(findings))
     taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
-    missing = _missing_files(environment, layers, project)
+    told = {path[:2] for path, _ in wrong}
+    missing = [m for m in _missing_files(environment, layers, project) if m[0] not in told]
     blocking += [each for path, each in missing if needs.holds(path)]
     findings += [each for _, each in missing]
     loaded = Loaded(environment, env_file, layers, taken)
@@ -162,13 +163,13 @@ def references(value: Any) -> set[str]:
 
 
 # What a command does not use but the model cannot do without.
-_STAND_INS: dict[tuple[str, str], Any] = {
-    ("service", "compose"): ["compose.yaml"],
-    ("service", "release"): ["unknown"],
-    ("service", "web"): "unknown",
-    ("service", "port"): 1,
-    ("service", "image"): "unknown",
-    ("service", "url"): "http://unknown.invalid",
+_STAND_INS: dict[KeyPath, dict[str, Any]] = {
+    ("service", "compose"): {"compose": ["compose.yaml"]},
+    ("service", "release"): {"release": ["unknown"], "web": "unknown"},
+    ("service", "web"): {"release": ["unknown"], "web": "unknown"},
+    ("service", "port"): {"port": 1},
+    ("service", "image"): {"image": "unknown"},
+    ("service", "url"): {"url": "http://unknown.invalid"},
 }
 
 
@@ -198,9 +199,8 @@ def _validate(
     left = copy.deepcopy(data)
     for path in others:
         _take_out(left, path)
-    for (table, key), harmless in _STAND_INS.items():
-        if isinstance(left.get(table), dict) and not needs.holds((table, key)):
-            left[table][key] = harmless
+        if path[:2] in _STAND_INS:
+            left["service"] |= _STAND_INS[path[:2]]
     environment, _ = _validate(left, layers, file, values, ALL)
     return environment, wrong
 

@@ -83,7 +83,7 @@ BAD = {
     ),
     "web is not released": (
         SERVICE.replace('web = "app"', 'web = "nginx"'),
-        [("C003", "environments/prod.toml:2:1")],
+        [("C003", "environments/prod.toml:6:1")],
     ),
     "a port out of range": (
         SERVICE.replace("5000\n", "70000\n"),

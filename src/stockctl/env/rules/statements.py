@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
+from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
 from stockctl.env.dotenv import Binding
 from stockctl.env.portable import FIX, differs
@@ -17,6 +17,7 @@ _BEGINS = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 _SWALLOWED = re.compile(r"^(?:export\s+)?([A-Z_][A-Z0-9_]*)=(?!=?$)", re.MULTILINE)
 # nothing in it that any reader could take for more than it is
 _ORDINARY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=?&~!*;()<>|^-]*")
+_ODD = re.compile(r"\r(?!\n)|^[^\S\n]*[\x1c-\x1f]", re.MULTILINE)
 _OPENS = re.compile(r"(?:export\s+)?\S+\s*=\s*(?P<quote>[\"'])")
 
 
@@ -120,15 +121,26 @@ def read_differently(subject: Subject) -> Iterator[Finding]:
     and the container another.
     """
     known = dict(subject.process)
-    later = Counter(binding.key for binding in subject.env.bindings)
+    yield from _odd_line_ends(subject)
     for binding in subject.env.bindings:
-        later[binding.key] -= 1
-        if not later[binding.key]:
-            del later[binding.key]
         written = binding.written.reveal()
         told = not NAME.fullmatch(binding.key) or binding.unset or swallowed_keys(binding)
         if not _ORDINARY.fullmatch(written) and not told:
-            why = differs(written, known, later.keys())
+            why = differs(written, known, subject.bound.keys())
             if why:
                 yield found("E007", binding.where, f"{binding.key}: {why}", FIX)
         known[binding.key] = binding.value.reveal()
+
+
+def _odd_line_ends(subject: Subject) -> Iterator[Finding]:
+    """What parsing has already evened out: line ends that only one of the two takes for such."""
+    text, label = subject.env.text.reveal(), subject.env.label
+    for match in _ODD.finditer(text):
+        where = Where(label, text.count("\n", 0, match.start()) + 1, 1)
+        yield found("E007", where, "a control character that ends a line for python-dotenv only")
+    lines = text.split("\n") if "\r\n" in text else []
+    for binding in subject.env.bindings if lines else ():
+        first, more = (binding.where.line or 1) - 1, binding.written.reveal().count("\n")
+        if any(line.endswith("\r") for line in lines[first : first + more]):
+            why = "Compose keeps the CR of lines that end in CR LF, python-dotenv does not"
+            yield found("E007", binding.where, f"{binding.key}: {why}", "Line ends: LF.")

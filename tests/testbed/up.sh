@@ -8,7 +8,10 @@ times=""
 all=$EPOCHREALTIME
 for step in engine compose base-image images age; do
   began=$EPOCHREALTIME
-  "$TESTBED/$step.sh" # its exit code is ours
+  code=0
+  "$TESTBED/$step.sh" || code=$?
+  # Without age the tests against it are skipped, but not in CI. Any other exit code is ours.
+  [[ "$code" == 0 || ("$step" == age && "$code" == "$CANNOT_BE_HAD" && -z "${CI:-}") ]] || exit "$code"
   times+="${times:+, }$step $(seconds_since "$began")"
 done
 say "ready in $(seconds_since "$all") s ($times)"

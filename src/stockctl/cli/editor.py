@@ -44,9 +44,7 @@ def edited(
     command = editor_command(process)
     with private_folder(process) as folder:
         file = folder / name
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as written:
-            written.write(plain)
+        _write(file, plain)
         while True:
             _edit((*command, str(file)), quiet=session.as_json)
             result = _read(file)
@@ -83,6 +81,15 @@ def _running(argv: tuple[str, ...], *, quiet: bool) -> Iterator[subprocess.Popen
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+
+def _write(file: Path, plain: bytes) -> None:
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(plain)
+    except OSError as error:
+        raise HostFailed(f"cannot write for the editor: {error.strerror}") from None
 
 
 def _read(file: Path) -> bytes:

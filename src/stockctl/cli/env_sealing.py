@@ -102,6 +102,8 @@ def edit(session: Session, name: str, given: Confirm = None, yes: Yes = False) -
     changed = new != sheet.plain
     said = f"{work.draft.label} is " + ("changed" if changed else "as it was: nothing was changed")
     session.output.line(said, style="green" if changed else "")
+    if not changed:
+        session.output.note("an editor that opens a window must be told to wait: code --wait")
     env_file = work.draft.written
     return Result({"file": work.draft.label, "env_file": env_file, "changed": changed})
 

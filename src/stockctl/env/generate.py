@@ -26,6 +26,7 @@ _ALPHABETS = (string.ascii_letters + string.digits, "0123456789abcdef", "0123456
 _LENGTHS = (LENGTH, 64, 32, 40, 128)
 _TRIES = 20
 _FEWEST_DISTINCT = 10
+_NO_COINCIDENCE = 6  # characters
 _DATABASE_PASSWORD = re.compile(r"(POSTGRES|PG|DB|DATABASE|SQL).*PASS|PGPASS", re.IGNORECASE)
 
 
@@ -179,24 +180,33 @@ def rotate(
             hint=f"Write it without ${{…}}: stockctl env edit {environment.name}",
         )
     holders = _holders(after, old, {key, previous}) if old else ()
-    database = bool(_DATABASE_PASSWORD.search(key)) or bool(old and _in_a_url(env, old, key))
+    used = old and any(_in_url(value, old) for name, value in env.values().items() if name != key)
+    database = bool(used or _DATABASE_PASSWORD.search(key))
     return Rotated(Secret(text), previous, why, holders, database)
 
 
 def _holders(env: EnvFile, old: Secret, but: set[str | None]) -> tuple[str, ...]:
-    """The keys whose value has the old one inside."""
-    inside = {old.reveal(), quote(old.reveal(), safe="")}
+    """The keys whose value has the old one inside: as the password of a URL, or, where it is long
+    enough to be no coincidence, anywhere."""
     return tuple(
         key
         for key, value in env.values().items()
-        if key not in but and any(part in value.reveal() for part in inside)
+        if key not in but
+        and (
+            _in_url(value, old)
+            or (len(old) >= _NO_COINCIDENCE and any(f in value.reveal() for f in _forms(old)))
+        )
     )
 
 
-def _in_a_url(env: EnvFile, old: Secret, key: str) -> bool:
-    inside = {f":{old.reveal()}@", f":{quote(old.reveal(), safe='')}@"}
-    others = [value.reveal() for name, value in env.values().items() if name != key]
-    return any("://" in value and part in value for value in others for part in inside)
+def _in_url(value: Secret, password: Secret) -> bool:
+    text = value.reveal()
+    return "://" in text and any(f":{form}@" in text for form in _forms(password))
+
+
+def _forms(secret: Secret) -> tuple[str, str]:
+    """As it is, and as it stands in a URL."""
+    return secret.reveal(), quote(secret.reveal(), safe="")
 
 
 def _is_strong(value: str) -> bool:

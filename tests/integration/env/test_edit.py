@@ -239,3 +239,11 @@ def on_terminal(place: Place, editor: str, answer: bytes) -> tuple[int, str]:
         shown += read
     os.close(ours)
     return process.wait(60), shown.decode()
+
+
+def test_what_the_editor_says_is_not_in_the_document(sealed: Place) -> None:
+    ended = sealed.run(
+        "env", "edit", "prod", "--confirm", "prod", "--json", EDITOR=sealed.script("echo hello")
+    )
+    assert ended.document["data"]["changed"] is False
+    assert "hello" in ended.err

@@ -186,6 +186,16 @@ def test_the_old_value_stays_for_a_while(place: Place) -> None:
     assert read(place.plain.read_text())["SESSION_SECRET_PREVIOUS"] == new
 
 
+def test_mark_and_line_ends_stay(place: Place) -> None:
+    """A byte order mark, CRLF, no end on the last line."""
+    before = b"\xef\xbb\xbf# \xc3\xa9\r\nPUBLIC_URL=x\r\nSESSION_SECRET=" + CANARY.encode()
+    place.plain.write_bytes(before)
+    assert rotate(place, "SESSION_SECRET")[0] == 0
+    head = re.escape(before.removesuffix(CANARY.encode()))
+    tail = rb"\r\nSESSION_SECRET_PREVIOUS=" + CANARY.encode()
+    assert re.fullmatch(head + rb"\w{48}" + tail, place.plain.read_bytes())
+
+
 def test_what_to_do_next_and_who_still_has_the_old_one(place: Place) -> None:
     code, said = rotate(place, "POSTGRES_PASSWORD")
     assert code == 0

@@ -233,6 +233,18 @@ def test_values_that_hold_the_old_one_are_named() -> None:
     assert f"A=postgresql://u:{GOOD}@h/db\nB=postgresql://u:${{K}}@h/db\nC=x{GOOD}\n" in after
 
 
+def test_a_short_old_value_is_looked_for_in_urls_only() -> None:
+    _, done = rotated("K=abc\nA=postgresql://u:abc@h/db\nB=abcdef\nC=https://h/abc\n")
+    assert done.holds_old == ("A",)
+
+
+def test_an_old_value_is_found_as_a_url_has_it() -> None:
+    old = "p@ss/word+of*many#signs&letters"
+    written = "p%40ss%2Fword%2Bof%2Amany%23signs%26letters"
+    _, done = rotated(f"K='{old}'\nA=postgresql://u:{written}@h/db\n")
+    assert done.holds_old == ("A",)
+
+
 def test_a_database_password_is_known_by_its_name_or_its_use() -> None:
     declared = environment(POSTGRES_PASSWORD=SECRET)
     text = f"POSTGRES_PASSWORD={GOOD}\n"

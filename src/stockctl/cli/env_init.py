@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import string
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -14,11 +12,11 @@ from stockctl.cli.session import Result, Session
 from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.report import Severity
 from stockctl.core.secret import Secret
+from stockctl.env.generate import strong_value
 from stockctl.env.init.answers import Answers, Question, Unanswered
 from stockctl.env.init.creation import create, ignore_change, refuse_existing
 from stockctl.env.init.plan import InitPlan, check_name, plan
-
-MADE_LENGTH = 48  # letters and digits: 285 bits, and nothing that a URL would have to escape
+from stockctl.env.model import Variable
 
 
 def settle(
@@ -38,7 +36,7 @@ def settle(
         names = [_ask(session, question)]
     for name in names:
         check_name(name)
-        suffixes = (f"{name}.toml", f".env.{name}", f".env.{name}.example")
+        suffixes = (f"{name}.toml", f".env.{name}", f".env.{name}.example", f"{name}.env.age")
         refuse_existing(scene.project.folder, suffixes)
     made = _plan(session, scene, names, answers)
     refuse_existing(scene.project.folder, [file.name for file in made.files])
@@ -148,5 +146,4 @@ def _unanswered(questions: Sequence[Question]) -> NoReturn:
 
 
 def _make() -> Secret:
-    letters = string.ascii_letters + string.digits
-    return Secret("".join(secrets.choice(letters) for _ in range(MADE_LENGTH)))
+    return Secret(strong_value(Variable(type="secret")))

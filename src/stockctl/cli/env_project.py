@@ -14,6 +14,29 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.core.errors import UsageError
 
+Environments = Annotated[
+    list[str] | None, typer.Argument(metavar="ENV…", help="The environments to make.")
+]
+Compose = Annotated[
+    list[Path] | None,
+    typer.Option("--compose", metavar="FILE", help="Compose files, in order. Default: as Compose."),
+]
+Web = Annotated[str | None, typer.Option(metavar="SERVICE", help="The one that takes requests.")]
+Port = Annotated[int | None, typer.Option(metavar="N", min=1, max=65535, help="Its port inside.")]
+Health = Annotated[str | None, typer.Option(metavar="PATH", help="Answers 200 when it is well.")]
+Url = Annotated[str | None, typer.Option(metavar="URL", help="Where users reach it.")]
+Image = Annotated[str | None, typer.Option(metavar="NAME", help="What is released, untagged.")]
+Build = Annotated[Path | None, typer.Option(metavar="DIR", help="Build the image from there.")]
+Database = Annotated[str | None, typer.Option(metavar="SERVICE", help="The PostgreSQL of it.")]
+NoDatabase = Annotated[bool, typer.Option("--no-database", help="Leave the database to others.")]
+Migrations = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Default: migrations/, if it has SQL files.")
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A variable's value; not for secrets."),
+]
+
 
 @verb(
     app,
@@ -25,41 +48,19 @@ from stockctl.core.errors import UsageError
 )
 def init(
     session: Session,
-    environments: Annotated[
-        list[str] | None, typer.Argument(metavar="ENV…", help="The environments to make.")
-    ] = None,
-    compose: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Compose files, in order. Default: as Compose."),
-    ] = None,
-    web: Annotated[
-        str | None, typer.Option(metavar="SERVICE", help="The one that takes requests.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Its port inside the container.")
-    ] = None,
-    health: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Answers 200 when it is well.")
-    ] = None,
-    url: Annotated[str | None, typer.Option(help="Where users reach it.")] = None,
-    image: Annotated[str | None, typer.Option(metavar="NAME", help="Without a tag.")] = None,
-    build: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Build the image from this folder.")
-    ] = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="SERVICE", help="The PostgreSQL of the service.")
-    ] = None,
-    no_database: Annotated[
-        bool, typer.Option("--no-database", help="Leave the database to others.")
-    ] = False,
-    migrations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Default: migrations/, if it has SQL files.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A variable's value; not for secrets."),
-    ] = None,
-    plan_: Plan = False,
+    environments: Environments = None,
+    compose: Compose = None,
+    web: Web = None,
+    port: Port = None,
+    health: Health = None,
+    url: Url = None,
+    image: Image = None,
+    build: Build = None,
+    database: Database = None,
+    no_database: NoDatabase = False,
+    migrations: Migrations = None,
+    values: Values = None,
+    plan: Plan = False,
 ) -> Result:
     """Writes environments/ for the compose files of a folder.
 
@@ -85,10 +86,10 @@ def init(
         build=scene.folder_option("--build", build),
         migrations=scene.migrations(migrations),
         url=url,
-        values=given_values(set_ or []),
+        values=given_values(values or []),
     )
     names, made = settle(session, scene, environments or [], answers)
-    return tell(session, scene, names, made) if plan_ else write(session, scene, names, made)
+    return tell(session, scene, names, made) if plan else write(session, scene, names, made)
 
 
 @verb(

@@ -75,10 +75,7 @@ def look(session: Session, named: Sequence[Path]) -> Scene:
     project = Project(_root(session))
     base = _base(project)
     files = [Path.cwd() / file for file in named] or _base_compose(base) or _standard(project.root)
-    raw = [read_compose_file(file, project.label(file)) for file in files]
-    findings = [finding for each in raw for finding in each.findings]
-    if findings:
-        raise ConfigurationError("the compose files cannot be read", findings=findings)
+    raw = _read(project, files)
     document, variables = _ask_compose(files, project.root)
     home = files[0].parent
     dotenv = _env_file(project, home / ".env").values() if (home / ".env").exists() else {}
@@ -102,6 +99,15 @@ def look(session: Session, named: Sequence[Path]) -> Scene:
         base=None if base is None else _base_needs(base),
     )
     return Scene(project, found, around, _taken_along(files, raw, named))
+
+
+def _read(project: Project, files: Sequence[Path]) -> list[ComposeFile]:
+    """As the rules do, who say which line is broken. Raises ConfigurationError."""
+    raw = [read_compose_file(file, project.label(file)) for file in files]
+    findings = [finding for each in raw for finding in each.findings]
+    if findings:
+        raise ConfigurationError("the compose files cannot be read", findings=findings)
+    return raw
 
 
 def _root(session: Session) -> Path:
@@ -169,10 +175,12 @@ def _base_needs(base: dict[str, Any]) -> BaseNeeds:
 
 
 def _others(project: Project) -> dict[str, dict[str, Secret]]:
+    """The values of those that run compose services; a broken one counts as such."""
     attempts = {name: try_load(project, name, os.environ).loaded for name in project.names()}
     return {
         name: loaded.env_file.values() if loaded and loaded.env_file else {}
         for name, loaded in attempts.items()
+        if loaded is None or loaded.environment.service is not None
     }
 
 
@@ -219,5 +227,9 @@ def _own_env_files(project: Project, home: Path, found: Survey) -> dict[str, dic
 
 
 def _relative(path: Path, folder: Path) -> str:
+    """As a TOML file in `folder` names it."""
     there = path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
-    return Path(os.path.relpath(there, folder.resolve())).as_posix()
+    shown = Path(os.path.relpath(there, folder.resolve())).as_posix()
+    if not shown.isprintable():  # a byte that is no UTF-8, say
+        raise UsageError(f"{shown!r} cannot be written into a TOML file", hint="Rename it.")
+    return shown

@@ -192,6 +192,17 @@ def test_what_is_not_one_published_port_is_none(written: Any) -> None:
     assert "url" in [answer for answer, _ in questions]
 
 
+def test_a_port_that_is_put_together_is_what_it_comes_to() -> None:
+    api = {"image": "a:1", "ports": ["${PREFIX:-80}${SUFFIX:-80}:3000"]}
+    assert toml(planned({"api": api}))["service"]["url"] == "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize("wrong", [Answers(url="shop.acme.dev"), Answers(health="up")])
+def test_what_the_model_would_refuse_is_refused_before(wrong: Answers) -> None:
+    with pytest.raises(UsageError):
+        planned({"api": APP}, answers=wrong)
+
+
 def test_of_two_ports_the_health_check_tells() -> None:
     api = {"image": "a:1", "ports": ["80:80", "90:90"]}
     assert asked({"api": api}) == [("port", ("80", "90"))]
@@ -399,6 +410,11 @@ def test_a_variable_that_is_passed_on_is_one() -> None:
     made = planned({"api": app})
     assert toml(made)["variables"]["API_TOKEN"]["secret"] is True
     assert set(values(made)) == {"PORT", "APP_SECRET"}
+
+
+def test_what_compose_itself_sets_is_no_variable() -> None:
+    app = {**APP, "container_name": "${COMPOSE_PROJECT_NAME}-api"}
+    assert "COMPOSE_PROJECT_NAME" not in toml(planned({"api": app}))["variables"]
 
 
 def test_an_existing_base_file_says_what_it_needs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -41,12 +42,31 @@ def create(folder: Path, files: Sequence[NewFile]) -> None:
     with ExitStack() as undo:
         if not folder.exists():
             with _told(folder):
-                folder.mkdir()
+                folder.mkdir(exist_ok=True)
             undo.callback(_quietly(folder.rmdir))
-        _append(folder / IGNORE, ignore_change(folder), undo)
-        for file in files:
-            _write(folder / file.name, file, undo)
-        undo.pop_all()
+        with _alone(folder):
+            refuse_existing(folder, [file.name for file in files])
+            with undo.pop_all() as made:
+                _append(folder / IGNORE, ignore_change(folder), made)
+                for file in files:
+                    _write(folder / file.name, file, made)
+                made.pop_all()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Another `env init` waits: what one takes back must not be what the other relies on."""
+    with _told(folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            os.close(descriptor)
+            raise
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _append(path: Path, text: str, undo: ExitStack) -> None:

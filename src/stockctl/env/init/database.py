@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from stockctl.core.secret import Secret
-from stockctl.env.init.survey import Part, Published, Survey, Use, only_reference
+from stockctl.env.init.survey import Part, Published, Survey, Use, fill, only_reference
 from stockctl.env.init.values import Wanted, is_database_url
 
 ADDED = "compose.database.yaml"  # publishes the database where the compose files do not
@@ -82,7 +82,7 @@ def references(text: str) -> list[str]:
 def on_host(port: Published) -> str:
     """A port as a TOML string takes it: its number, or `${NAME}`."""
     name = only_reference(port.written)
-    return f"${{{name}}}" if name else port.written
+    return f"${{{name}}}" if name else fill(port.written, {})
 
 
 def _login(

@@ -75,15 +75,7 @@ def plan(
     """`make` gives a new secret at each call. Raises Unanswered, UsageError and Refused."""
     for name in names:
         check_name(name)
-    notes: list[str] = []
-    setup = None
-    if around.base is None:
-        setup = set_up(survey, around.compose, around.prefix, answers, around.read, around.dotenv)
-        notes += setup.notes
-        needs = setup.wanted
-    else:
-        database = choose_database(survey, answers, around.read, around.dotenv, [])
-        needs = wanted(survey, database, around.base.named, around.base.secrets)
+    setup, needs = _set_up(survey, answers, around)
     if len({*names, *around.others}) > 1:
         _refuse_shared(survey, needs)
     drafts = _drafts(survey, names, answers, around, needs, make)
@@ -92,10 +84,19 @@ def plan(
         files += env_files(name, drafts[name])
     files += [environment_file(name) for name in names]
     secrets = [each.value for found in drafts.values() for each in found if hides(each)]
-    notes += _about_values(drafts, around)
-    if setup is not None:
-        notes.append(_project_note(setup.name, names))
+    notes = [*(setup.notes if setup else ()), *_about_values(drafts, around)]
+    notes += [_project_note(setup.name, names)] if setup else []
     return InitPlan(tuple(files), tuple(notes), tuple(filter(None, secrets)))
+
+
+def _set_up(survey: Survey, answers: Answers, around: Around) -> tuple[Setup | None, Wanted]:
+    """What `base.toml` will say, unless there is one, and what it wants of the env files."""
+    read, dotenv = around.read, around.dotenv
+    if around.base is None:
+        setup = set_up(survey, around.compose, around.prefix, answers, read, dotenv)
+        return setup, setup.wanted
+    database = choose_database(survey, answers, read, dotenv, [])
+    return None, wanted(survey, database, around.base.named, around.base.secrets)
 
 
 def check_name(name: str) -> None:
@@ -140,7 +141,7 @@ def _drafts(
     for name in names:
         own = {key.removeprefix(f"{name}:"): value for key, value in given.items()}
         known = Known(own, around.dotenv, around.process, make, only=len(names) == 1)
-        alone = not around.others and name == names[0]
+        alone = not any(around.others.values()) and name == names[0]
         drafts[name], missing = lines(survey, needs, known, name, taken, alone=alone)
         for each in missing:
             question = _question(each, name if each.secret and len(names) > 1 else "")
@@ -169,10 +170,9 @@ def _shared_files(setup: Setup | None, drafts: Mapping[str, Sequence[Line]]) -> 
         return []
     first = next(iter(drafts.values()), [])
     everywhere = {line.declared.name: line.declared for line in reversed(first)}
-    files = [base_file(setup, [everywhere[line.declared.name] for line in first])]
-    if setup.database and setup.database.added:
-        files.append(added_file(setup.database))
-    return files
+    base = base_file(setup, [everywhere[line.declared.name] for line in first])
+    added = setup.database is not None and setup.database.added is not None
+    return [added_file(setup.database), base] if added and setup.database else [base]
 
 
 def _about_values(drafts: Mapping[str, Sequence[Line]], around: Around) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,10 +18,9 @@ from stockctl.env.init.database import (
     references,
     set_up_database,
 )
+from stockctl.env.init.recipe import build_folder, image_name
 from stockctl.env.init.survey import Part, Survey
 from stockctl.env.init.values import Wanted, host_ports, is_database_url
-
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +57,38 @@ def set_up(
     web = _web(survey, answers.web)
     database = choose_database(survey, answers, read, dotenv, notes, but=web.name)
     outside = _outside_url(survey) if database is None and not answers.no_database else ""
-    url, port = answers.url or _url(survey, web), _port(web, answers.port)
-    if isinstance(url, Question) or isinstance(port, Question):
-        raise Unanswered(*(each for each in (port, url) if isinstance(each, Question)))
+    port, url, health = _reached(survey, web, answers)
     if answers.health is None and not web.health:
-        notes.append(f"{web.name} has no health check with a URL: /health is assumed (--health)")
+        notes.append(f"{web.name} has no health check with a URL: {health} is assumed (--health)")
     return Setup(
         name=survey.name,
         compose=(*compose, *((ADDED,) if database and database.added else ())),
         release=_released(survey, web),
         web=web.name,
         port=port,
-        image=_image(survey, web, answers.image),
-        build=answers.build or _build(web, prefix, notes),
+        image=image_name(survey, web, answers.image),
+        build=answers.build or build_folder(web, prefix, notes),
         url=url,
-        health=answers.health or web.health or "/health",
+        health=health,
         database=database,
         database_url=database.url if database else outside,
         migrations=answers.migrations,
         wanted=wanted(survey, database, references(url + outside)),
         notes=(*notes, *_remarks(survey)),
     )
+
+
+def _reached(survey: Survey, web: Part, answers: Answers) -> tuple[int, str, str]:
+    """Port, URL and path of the health check. What is not known of them is asked in one go."""
+    port, url = _port(web, answers.port), answers.url or _url(survey, web)
+    if isinstance(url, Question) or isinstance(port, Question):
+        raise Unanswered(*(each for each in (port, url) if isinstance(each, Question)))
+    if not re.match(r"https?://.", url):
+        raise UsageError(f"--url {url}: expected http:// or https://")
+    health = answers.health or web.health or "/health"
+    if not health.startswith("/"):
+        raise UsageError(f"--health {health}: a path begins with /")
+    return port, url, health
 
 
 def wanted(
@@ -187,39 +196,6 @@ def _port(web: Part, wanted: int | None) -> int | Question:
     shown = tuple(map(str, candidates))
     text = f"On which port does {web.name} listen, inside its container?"
     return Question("port", text, "--port N", shown, shown[0] if shown else "")
-
-
-def _image(survey: Survey, web: Part, wanted: str | None) -> str:
-    """Without its tag, which is the version."""
-    written = wanted or web.image
-    name = re.sub(r":[^/:]*$", "", written.partition("@")[0])
-    if _IMAGE.fullmatch(name):
-        return name
-    if wanted is not None:
-        raise UsageError(
-            f"--image: {wanted} is not an image's name", hint="Like shop, or r.org/shop"
-        )
-    return survey.name
-
-
-def _build(web: Part, prefix: str, notes: list[str]) -> str | None:
-    if not web.build:
-        return None
-    if "://" in web.build or web.build.startswith("git@"):
-        notes.append(f"{web.name} is built from {web.build}: stockctl builds folders; set `build`")
-        return None
-    dockerfile = web.recipe.get("dockerfile", "Dockerfile") != "Dockerfile"
-    left = [key for key in ("target", "args", "dockerfile_inline") if web.recipe.get(key)]
-    left += ["dockerfile"] if dockerfile else []
-    if left:
-        keys = ", ".join(f"build.{key}" for key in left)
-        notes.append(f"{web.name}: {keys} of the compose file is not used when stockctl builds")
-    return relative(web.build, prefix)
-
-
-def relative(path: str, prefix: str) -> str:
-    """A path of the compose project as `environments/` sees it."""
-    return path if path.startswith(("/", "~")) else posixpath.normpath(f"{prefix}/{path}")
 
 
 def _url(survey: Survey, web: Part) -> str | Question:

@@ -225,7 +225,10 @@ def _uses(
         if value is None
     }
     found = {}
-    for name in dict.fromkeys([*(each.name for each in references), *passed, *sorted(variables)]):
+    named = [*(each.name for each in references), *passed, *sorted(variables)]
+    for name in dict.fromkeys(named):
+        if name.startswith("COMPOSE_"):
+            continue  # Compose's own
         said = variables.get(name, {})
         default, required = str(said.get("DefaultValue", "")), bool(said.get("Required"))
         alone = name in variables and name not in written and not default

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import zip_longest
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ Span = tuple[str, str]  # a text and how it looks on a terminal
 Line = tuple[Span, ...]
 
 COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_KEY = re.compile(r"[\w.\[\]-]+")
 LONGEST_QUOTE = 200  # columns; a line of an env file can have megabytes
 _GUTTER = 5  # columns: up to line 99,999 the quotes of a file stand below each other
 _SARIF_LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -37,6 +39,14 @@ def _remembering(clean: Clean) -> Clean:
 def one_line(text: str, clean: Clean) -> str:
     """Cleaned, and without the line breaks that would end a finding too early."""
     return " ".join(part.strip() for part in clean(text).splitlines())
+
+
+def said(message: str, clean: Clean) -> str:
+    """The key in front is cleaned by itself: in `API_TOKEN: expected a port` nothing is a token."""
+    key, colon, rest = message.partition(": ")
+    if colon and _KEY.fullmatch(key):
+        return f"{clean(key)}: {clean(rest)}"
+    return clean(message)
 
 
 # ------------------------------------------------------------------------ text
@@ -67,7 +77,7 @@ def _headline(finding: Finding, clean: Clean) -> Line:
     return (
         (place, dim or "bold"),  # where the next one begins, also on a narrow terminal
         (f"{finding.code} {finding.severity} ", dim or colour),
-        (one_line(finding.message, clean), dim),
+        (one_line(finding.message, partial(said, clean=clean)), dim),
         (f" → {fix}" if fix else "", dim or "cyan"),
     )
 
@@ -143,7 +153,7 @@ def _annotation(finding: Finding, rules: Mapping[str, Rule], clean: Clean, folde
 
 def _sentence(finding: Finding, clean: Clean) -> str:
     fix = one_line(finding.fix, clean)
-    return one_line(finding.message, clean) + (f" → {fix}" if fix else "")
+    return one_line(finding.message, partial(said, clean=clean)) + (f" → {fix}" if fix else "")
 
 
 def _data(text: object) -> str:
@@ -193,7 +203,7 @@ def _result(
     finding: Finding, index: int, clean: Clean, seen: Counter[tuple[str, str, str]]
 ) -> dict[str, Any]:
     file = one_line(finding.where.file, clean) if finding.where else ""
-    identity = (finding.code, file, one_line(finding.message, clean))
+    identity = (finding.code, file, one_line(finding.message, partial(said, clean=clean)))
     seen[identity] += 1
     result: dict[str, Any] = {
         "ruleId": finding.code,

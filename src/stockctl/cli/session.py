@@ -10,11 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stockctl.cli.findings import said
 from stockctl.cli.output import Output
 from stockctl.cli.reporter import TerminalReporter
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import ConfigurationError, NoProject, StockctlError
 from stockctl.core.progress import Progress
+from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
 from stockctl.core.units import format_instant
 from stockctl.env.project import Project, find_project
@@ -120,7 +122,8 @@ class Session:
         findings: Sequence[Finding],
         error: dict[str, Any] | None,
     ) -> None:
-        self.output.document(
+        redactor = self.output.redactor
+        document = redactor.data(
             {
                 "stockctl": ENVELOPE_VERSION,
                 "command": self.command,
@@ -129,20 +132,22 @@ class Session:
                 "started_at": format_instant(self.started_at),
                 "duration_s": round(self.clock.monotonic() - self._started, 3),
                 "data": data,
-                "findings": [_finding(each) for each in findings],
+                "findings": None,
                 "error": error,
             }
         )
+        document["findings"] = [_finding(each, redactor) for each in findings]
+        self.output.document(document, safe=True)
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    where = finding.where
+def _finding(finding: Finding, redactor: Redactor) -> dict[str, Any]:
+    where, clean = finding.where, redactor.text
     return {
         "code": finding.code,
         "severity": finding.severity.value,
-        "where": {"file": where.file, "line": where.line, "column": where.column}
+        "where": {"file": clean(where.file), "line": where.line, "column": where.column}
         if where
         else None,
-        "message": finding.message,
-        "fix": finding.fix,
+        "message": said(finding.message, clean),
+        "fix": clean(finding.fix),
     }

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.cli.app import run
-from stockctl.cli.findings import LONGEST_QUOTE, github, lines, sarif, stops, total, uri
+from stockctl.cli.findings import LONGEST_QUOTE, github, lines, said, sarif, stops, total, uri
 from stockctl.cli.output import Output
 from stockctl.core.errors import ConfigurationError, Where
 from stockctl.core.report import Finding, Severity
+from stockctl.core.secret import Secret
 from stockctl.env.rules import RULES
 
 REPOSITORY = Path(__file__).parents[3]
@@ -118,6 +119,16 @@ def test_a_message_stays_on_its_line() -> None:
 def test_the_numbers_of_a_place_are_no_credential() -> None:
     shown = text(finding(where=Where("environments/.env.token", 12345, 1)))
     assert shown[0].startswith("environments/.env.token:12345:1 E014")
+
+
+def test_the_key_in_front_of_a_message_makes_no_credential_of_it() -> None:
+    message = "API_TOKEN: expected a port"
+    assert text(finding(message=message))[0].endswith(message)
+    assert github([finding(message=message)], RULES, Output().clean).endswith(f"::{message}\n")
+    output = Output()
+    output.redactor.learn([Secret(CANARY)])
+    assert said(f"API_TOKEN: {CANARY} is", output.clean) == "API_TOKEN: *** is"
+    assert said("one password: hunter2hunter2", output.clean) == "one password: ***"
 
 
 def test_notes_are_dim_and_errors_are_red() -> None:

@@ -15,7 +15,7 @@ _OFF = frozenset(("", "0", "false", "no", "off", "none", "disabled"))
 _LOUD = re.compile(r"(?:debug|trace|silly|verbose|all|\d*debug\d*)", re.IGNORECASE)
 _NAMES_KIND = re.compile(
     r"(?:NODE|APP|RAILS|RACK|FLASK|DJANGO|MIX|GO|DEPLOY|SENTRY|ASPNETCORE|DOTNET|SYMFONY|CI)_"
-    r"ENV(?:IRONMENT)?|ENV|ENVIRONMENT|STAGE|SPRING_PROFILES_ACTIVE"
+    r"ENV(?:IRONMENT)?|ENV|ENVIRONMENT|STAGE|SPRING_PROFILES_ACTIVE|QUARKUS_PROFILE"
 )
 _KINDS = {
     **dict.fromkeys(("production", "prod", "live"), "production"),

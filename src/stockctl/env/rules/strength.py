@@ -11,12 +11,14 @@ _LONG = re.compile(
     r"change.?(?:me|this|it)|secret|passw(?:or)?[dt]|replace.?(?:me|this|with)|placeholder|example"
     r"|development|default|please|temporary|not.?a.?real|random.?(?:string|value|key)|insecure"
     r"|not.?(?:so.?)?secure|unsafe|keyboard.?cat|foo.?bar|lorem.?ipsum|only.?for.?(?:test|dev)"
-    r"|openssl.rand|geheim|kennwort|bitte.?|[aä]e?ndern|mot.?de.?passe|contrase",
+    r"|openssl.rand|redacted|censored|quick.?brown|geheim|kennwort|bitte.?|[aä]e?ndern|mot.?de.?passe|contrase",
     re.IGNORECASE,
 )
 # … and those that count only where they stand alone, and nothing else in the value is random.
 _SHORT = re.compile(
-    r"x{6,}|<[^>]*>|\*{3}|\.{3}|…|\$\(|fill.?(?:me|in|this)|insert[-_ ].*here|put[-_ ].*here"
+    r"x{6,}|<[A-Za-z][A-Za-z _-]{2,}>|\*{3}|\.{3}|…|\$\(|fill.?(?:me|in|this)"
+    r"|insert[-_ ].*here"
+    r"|put[-_ ].*here"
     r"|[-_ ]here$|set.?me.?(?:to|up|$)|generate[-_ ]|enter[-_ ](?:the|a|your)|this[-_ ]?is"
     r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)"
     r"|(?<![A-Za-z0-9])(?:test|testing|dev|devel|demo|fake|local|sample|staging|todo|tbd|fixme"
@@ -81,7 +83,8 @@ def is_placeholder(value: str) -> bool:
     value = value[:LOOKED_AT]
     random = [chunk for chunk in _CHUNK.findall(value) if _is_random(chunk)]
     for text in random or [value]:
-        if _LONG.search(text) or _LONG.search(text.lower().translate(_LEET)):
+        spelt = text if _HEX.fullmatch(text.replace("-", "")) else text.lower().translate(_LEET)
+        if _LONG.search(text) or _LONG.search(spelt):
             return True
     return not random and bool(_SHORT.search(value) or _NOTHING.fullmatch(value))
 
@@ -89,8 +92,9 @@ def is_placeholder(value: str) -> bool:
 def _is_random(chunk: str) -> bool:
     """As a generator makes it: digits among the letters, and no words."""
     mixed = chunk != chunk.lower() and chunk != chunk.upper()
-    digits = sum(char.isdigit() for char in chunk)
-    return digits >= 2 and (mixed or bool(_HEX.fullmatch(chunk))) and not is_walk(chunk)
+    digits = re.findall(r"[0-9]+", chunk)
+    scattered = mixed or bool(_HEX.fullmatch(chunk)) or len(digits) > 2
+    return len("".join(digits)) >= 2 and scattered and not is_walk(chunk)
 
 
 def is_plain_placeholder(value: str) -> bool:
@@ -110,13 +114,19 @@ def is_common(value: str) -> bool:
 
 
 def is_walk(value: str) -> bool:
-    """Letters or digits in order, or neighbours on a keyboard; also two such in turn (`a1b2c3d4`)
-    and with each character several times."""
+    """Letters or digits in order, or neighbours on a keyboard; also two such in turn (`a1b2c3d4`,
+    `abc123def456`) and with each character several times."""
     value = value[:LOOKED_AT].lower()
     once = re.sub(r"(.)\1+", r"\1", value)
     if _follows(value) or (len(once) >= LONG_RUN and _follows(once)):
         return True
-    return len(value) >= 2 * LONG_RUN and _follows(value[::2]) and _follows(value[1::2])
+    if len(value) < 2 * LONG_RUN or len(set(value)) < LONG_RUN:
+        return False
+    in_turn = (value[::2], value[1::2])
+    by_kind = ("".join(filter(str.isalpha, value)), "".join(filter(str.isdigit, value)))
+    return any(
+        all(_follows(part) or len(set(part)) < 3 for part in way) for way in (in_turn, by_kind)
+    )
 
 
 def _follows(value: str) -> bool:

@@ -16,7 +16,7 @@ _LONG = re.compile(
 )
 # … and those that count only where they stand alone, and nothing else in the value is random.
 _SHORT = re.compile(
-    r"x{6,}|<[A-Za-z][A-Za-z _-]{2,}>|\*{3}|\.{3}|…|\$\(|fill.?(?:me|in|this)"
+    r"x{6,}|<[A-Za-z][A-Za-z _-]{2,}>|\*{4,}|\.{4,}|^\.{3}|\.{3}$|…|\$\([a-z]{3,}|fill.?(?:me|in|this)"
     r"|insert[-_ ].*here"
     r"|put[-_ ].*here"
     r"|[-_ ]here$|set.?me.?(?:to|up|$)|generate[-_ ]|enter[-_ ](?:the|a|your)|this[-_ ]?is"

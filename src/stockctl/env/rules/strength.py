@@ -16,15 +16,14 @@ _LONG = re.compile(
 )
 # … and those that count only where they stand alone, and nothing else in the value is random.
 _SHORT = re.compile(
-    r"x{6,}|<[A-Za-z][A-Za-z _-]{2,}>|\*{4,}|\.{4,}|^\.{3}|\.{3}$|…|\$\([a-z]{3,}|fill.?(?:me|in|this)"
-    r"|insert[-_ ].*here"
-    r"|put[-_ ].*here"
+    r"x{6,}|\*{4,}|\.{4,}|^\.{3}|\.{3}$|…|fill.?(?:me|in|this)|insert[-_ ].*here|put[-_ ].*here"
     r"|[-_ ]here$|set.?me.?(?:to|up|$)|generate[-_ ]|enter[-_ ](?:the|a|your)|this[-_ ]?is"
-    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)"
+    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)|^<[^<>]+>$"
     r"|(?<![A-Za-z0-9])(?:test|testing|dev|devel|demo|fake|local|sample|staging|todo|tbd|fixme"
-    r"|x{3,}|dummy|your[-_ .]?[a-z]+|my[-_ ]?(?:key|token))(?![A-Za-z])",
+    r"|x{4,}|dummy|your[-_ .]?[a-z]+|my[-_ ]?(?:key|token))(?![A-Za-z])",
     re.IGNORECASE,
 )
+_BRACKETS = re.compile(r"<[a-z][a-z _-]{4,}>|<[A-Z][A-Z _-]{4,}>|\$\([a-z]{3,} ")
 _CHUNK = re.compile(r"[A-Za-z0-9+/]{20,}")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _NOTHING = re.compile(r"(?:none|null|nil|undefined|n/?a|unset|empty|-+|_+|\?+|x+)", re.IGNORECASE)
@@ -42,7 +41,7 @@ superman batman trustno sunshine princess flower hello freedom whatever ninja mu
 michael jordan harley hunter ranger thomas robert daniel charlie andrew michelle jessica pepper
 ginger summer winter spring autumn computer internet starwars cheese killer soccer hockey george
 liverpool chelsea arsenal postgres postgresql mysql mongo mongodb redis rabbitmq elastic oracle
-docker server database changeme temp temporary default test testing tester dev demo example
+docker server database
 correcthorsebatterystaple opensesame zaq qazwsx asdf asdfgh zxcvbn google facebook company
 production staging
 """
@@ -86,7 +85,8 @@ def is_placeholder(value: str) -> bool:
         spelt = text if _HEX.fullmatch(text.replace("-", "")) else text.lower().translate(_LEET)
         if _LONG.search(text) or _LONG.search(spelt):
             return True
-    return not random and bool(_SHORT.search(value) or _NOTHING.fullmatch(value))
+    marks = (_SHORT.search(value), _BRACKETS.search(value), _NOTHING.fullmatch(value))
+    return not random and any(marks)
 
 
 def _is_random(chunk: str) -> bool:

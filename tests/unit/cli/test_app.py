@@ -17,7 +17,7 @@ from stockctl import __version__
 from stockctl.cli.app import GROUPS, run
 
 REPOSITORY = Path(__file__).parents[3]
-CANARY = "c4n4ry" + "0123456789abcdef" * 2
+CANARY = "c4n4ryV4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E"
 
 
 def verbs() -> list[str]:

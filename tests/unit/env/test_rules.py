@@ -108,7 +108,7 @@ def test_the_shortest_length_may_be_declared(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["change-me", "changeme", "your-secret", "placeholder", "-test-", "<fill>", "xxxx"]
+    "word", ["change-me", "changeme", "your-secret", "placeholder", "-test-", "<fill me in>", "xxxx"]
 )
 def test_a_placeholder_is_no_secret(write: Write, word: str) -> None:
     declared = '[variables.A]\ntype = "secret"\n'

@@ -18,7 +18,7 @@ _LONG = re.compile(
 _SHORT = re.compile(
     r"x{6,}|\*{4,}|\.{4,}|^\.{3}|\.{3}$|…|fill.?(?:me|in|this)|insert[-_ ].*here|put[-_ ].*here"
     r"|[-_ ]here$|set.?me.?(?:to|up|$)|generate[-_ ]|enter[-_ ](?:the|a|your)|this[-_ ]?is"
-    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)|^<[^<>]+>$"
+    r"|^(?:test|dev|sample|demo|fake)(?:key|token|pass|value|jwt|session)|^<[a-z _-]+>$"
     r"|(?<![A-Za-z0-9])(?:test|testing|dev|devel|demo|fake|local|sample|staging|todo|tbd|fixme"
     r"|x{4,}|dummy|your[-_ .]?[a-z]+|my[-_ ]?(?:key|token))(?![A-Za-z])",
     re.IGNORECASE,

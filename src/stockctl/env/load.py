@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -59,6 +59,7 @@ class Attempt:
     loaded: Loaded | None
     findings: tuple[Finding, ...]
     blocking: tuple[Finding, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the TOML files, by label
 
 
 def load(project: Project, name: str, process: Mapping[str, str], needs: Needs = ALL) -> Loaded:
@@ -92,7 +93,7 @@ def try_load(
     remembers what was read for the next of them."""
     layers = read_layers(project, name, {} if files is None else files)
     if layers.findings:
-        return Attempt(None, layers.findings, layers.findings)
+        return Attempt(None, layers.findings, layers.findings, layers.texts)
     data = _defaults(project, name, layers.data)
     env_file, unopened = open_env_file(project, layers, process)
     own = env_file.values() if env_file else {}
@@ -108,14 +109,14 @@ def try_load(
         unset = []
     findings = [*unopened, *(each for _, each in (*unset, *wrong))]
     if environment is None:
-        return Attempt(None, _sorted(findings), _sorted(findings))
+        return Attempt(None, _sorted(findings), _sorted(findings), layers.texts)
     taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
     told = {path[:2] for path, _ in wrong}
     missing = [m for m in _missing_files(environment, layers, project) if m[0] not in told]
     blocking += [each for path, each in missing if needs.holds(path)]
     findings += [each for _, each in missing]
     loaded = Loaded(environment, env_file, layers, taken)
-    return Attempt(loaded, _sorted(findings), _sorted(blocking))
+    return Attempt(loaded, _sorted(findings), _sorted(blocking), layers.texts)
 
 
 def _defaults(project: Project, name: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def validate(
     texts: dict[str, str] = {}
     for name in names:
         findings |= {*attempts[name].findings}
+        texts |= attempts[name].texts
         if name in subjects:
             findings |= _rules(subjects[name])
             texts |= _texts(subjects[name])
@@ -149,11 +150,11 @@ def _copy(env: EnvFile, project: Project) -> str | None:
 
 
 def _texts(subject: Subject) -> dict[str, str]:
-    """Every text that findings may point into, by the file's label."""
-    texts = dict(subject.loaded.layers.texts)
+    """What findings may point into beside the TOML files, by the file's label."""
+    texts = {file.label: file.text for file in subject.compose}
     if subject.env.label:
         texts[subject.env.label] = subject.env.text.reveal()
-    return texts | {file.label: file.text for file in subject.compose}
+    return texts
 
 
 def _quote(where: Where | None, lines: Mapping[str, list[str]]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from stockctl.cli.session import Session
 from stockctl.core.errors import HostFailed, ToolFailed, ToolMissing, UsageError
 from stockctl.env.workspace import private_folder
 
+_VIM = re.compile(r"n?vim(\.\w+)?|vimx")
 GRACE_S = 5.0  # between SIGTERM and SIGKILL: vim puts the terminal right in well under a second
 
 
@@ -29,6 +32,15 @@ def editor_command(process: Mapping[str, str]) -> tuple[str, ...]:
     return ("vi",)
 
 
+def discreet(command: tuple[str, ...]) -> tuple[str, ...]:
+    """vim without the files that it keeps elsewhere: registers in ~/.viminfo, swap, undo, backups
+    where a vimrc wants them. Others are left as they are; nano and emacs stay beside the file."""
+    program = Path(shutil.which(command[0]) or command[0]).resolve().name
+    if not _VIM.fullmatch(program):
+        return command
+    return (*command, "-n", "-i", "NONE", "-c", "set nobackup nowritebackup noundofile")
+
+
 def edited(
     session: Session,
     name: str,
@@ -41,7 +53,7 @@ def edited(
     Raises ToolFailed where the editor fails. The file is 0600 in a folder that goes with the
     block, whatever the editor leaves beside it.
     """
-    command = editor_command(process)
+    command = discreet(editor_command(process))
     with private_folder(process) as folder:
         file = folder / name
         _write(file, plain)

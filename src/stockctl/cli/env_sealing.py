@@ -82,8 +82,8 @@ def unseal(
 def edit(session: Session, name: str, given: Confirm = None, yes: Yes = False) -> Result:
     """Opens the env file in $VISUAL or $EDITOR and puts back what you made of it, sealed or plain.
 
-    The plaintext is in a private folder for as long as the editor runs, and nowhere else. What
-    does not parse is not taken.
+    The plaintext is in a private folder, in memory where there is one, for as long as the editor
+    runs. What does not parse is not taken.
     """
     from stockctl.cli.editor import edited
     from stockctl.cli.secrets_work import begin

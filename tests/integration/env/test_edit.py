@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -247,3 +248,22 @@ def test_what_the_editor_says_is_not_in_the_document(sealed: Place) -> None:
     )
     assert ended.document["data"]["changed"] is False
     assert "hello" in ended.err
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="there is no vim here")
+def test_vim_leaves_nothing_in_the_home_folder(sealed: Place) -> None:
+    """Its usual memory: registers in ~/.viminfo, swap, undo and backup files."""
+    kept = sealed.home / "kept"
+    kept.mkdir()
+    settings = (
+        "set nocompatible undofile backup writebackup viminfo='100,<50,s10,h",
+        f"set undodir={kept} backupdir={kept} directory={kept} updatecount=1",
+    )
+    (sealed.home / ".vimrc").write_text("\n".join(settings) + "\n")
+    keys = b"/SESSION\ryyp:%s/SESSION_SECRET/A_SECRET/\r:wq\r"
+    code, _ = on_terminal(sealed, "vim", keys)
+    assert code == 0
+    assert "A_SECRET" in sealed.opened()
+    paths = [path for path in sealed.home.rglob("*") if path.is_file()]
+    assert not [path for path in paths if CANARY.encode() in path.read_bytes()]
+    assert not left(sealed)

@@ -54,7 +54,7 @@ def tell(session: Session, scene: Scene, names: Sequence[str], made: InitPlan) -
 
 def write(session: Session, scene: Scene, names: list[str], made: InitPlan) -> Result:
     """Writes them, and says whether `env validate` likes what it sees."""
-    from stockctl.cli.wiring import tracked_in
+    from stockctl.cli.gate import tracked_in
     from stockctl.env.validate import validate
 
     result = _result(session, scene, names, made)

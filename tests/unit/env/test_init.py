@@ -333,7 +333,7 @@ def test_two_databases_are_asked_about() -> None:
     [
         ("SESSION_SECRET", "dev", {"type": "secret", "required": True}),
         ("DJANGO_SECRET_KEY", "x", {"type": "secret", "required": True}),
-        ("REDIS_PASSWORD", "x", {"type": "secret", "required": True}),
+        ("REDIS_PASSWORD", "x", {"secret": True}),
         ("STRIPE_SECRET_KEY", "x", {"secret": True}),
         ("SMTP_PASSWORD", "x", {"secret": True}),
         ("OPENAI_API_KEY", "x", {"secret": True}),
@@ -344,6 +344,7 @@ def test_two_databases_are_asked_about() -> None:
         ("TLS", "False", {"type": "bool"}),
         ("PUBLIC_URL", "https://a.b", {"type": "url"}),
         ("REDIS_URL", "redis://redis:6379", {}),
+        ("DB_USERNAME", "postgres", {}),
         ("CORS_ORIGINS", "https://a.b,http://c.d:1", {"type": "origins"}),
         ("ADMIN", "ada@acme.dev", {"type": "email"}),
         ("LOG_LEVEL", "info", {}),
@@ -354,6 +355,27 @@ def test_what_is_declared(name: str, default: str, expected: dict[str, Any]) -> 
     declared = toml(planned({"api": app}))["variables"][name]
     assert "Read by api." in declared.pop("description")
     assert declared == expected
+
+
+def test_a_server_s_password_is_ours_where_the_server_is() -> None:
+    app = {**APP, "environment": {"REDIS_PASSWORD": "${REDIS_PASSWORD:?}"}}
+    redis = {"image": "redis:7", "command": "redis-server --requirepass ${REDIS_PASSWORD:?}"}
+    assert asked({"api": app}) == [("REDIS_PASSWORD", ())]
+    assert values(planned({"api": app, "cache": redis}))["REDIS_PASSWORD"] == f"0{STRONG}"
+
+
+def test_data_in_a_folder_keeps_its_password_and_is_not_shared() -> None:
+    db = {**POSTGRES, "volumes": ["${DATA:-./data}:/var/lib/postgresql/data:rw"]}
+    env = {"POSTGRES_PASSWORD": "of old"}
+    assert values(planned({"db": db, "api": APP}, env=env))["POSTGRES_PASSWORD"] == "of old"
+    with pytest.raises(Refused) as refused:
+        planned({"db": db, "api": APP}, "staging", "prod", env=env)
+    assert "db keeps its data in ./data" in refused.value.details
+    volume = {**POSTGRES, "volumes": ["data:/var/lib/postgresql/data"]}
+    assert values(planned({"db": volume, "api": APP}, env=env))["POSTGRES_PASSWORD"] != "of old"
+    shared = {"data": {"name": "shared"}}
+    made = planned({"db": volume, "api": APP}, env=env, volumes=shared)
+    assert values(made)["POSTGRES_PASSWORD"] == "of old"
 
 
 def test_only_good_secrets_of_one_s_own_are_taken_over() -> None:

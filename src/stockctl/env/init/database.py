@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from stockctl.core.secret import Secret
+from stockctl.env.init.names import is_database_url
 from stockctl.env.init.survey import Part, Published, Survey, Use, fill, only_reference
-from stockctl.env.init.values import Wanted, is_database_url
+from stockctl.env.init.values import Wanted
 
 ADDED = "compose.database.yaml"  # publishes the database where the compose files do not
 PORT = 5432
@@ -117,8 +118,8 @@ def _notes(part: Part, login: _Login, added: str | None, kept: Sequence[str]) ->
     written = _setting(part, *_PASSWORD)
     if written and not only_reference(written):
         said.append(
-            f"{part.name}: the password stands in the compose file; let it be"
-            " POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}"
+            f"{part.name}: the password stands in the compose file; let it be a variable,"
+            " ${POSTGRES_PASSWORD:?}"
         )
     elif login.fixed and not kept:
         said.append(f"{part.name} has its password from an env file of its own: keep both equal")

@@ -18,9 +18,10 @@ from stockctl.env.init.database import (
     references,
     set_up_database,
 )
+from stockctl.env.init.names import is_database_url, own_secrets
 from stockctl.env.init.recipe import build_folder, image_name
 from stockctl.env.init.survey import Part, Survey
-from stockctl.env.init.values import Wanted, host_ports, is_database_url
+from stockctl.env.init.values import Wanted, host_ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ def wanted(
         if is_database_url(name) and name not in survey.uses and database:
             texts[name] = database.url
     ports = (*host_ports(survey), *own.ports)
+    secrets = (*secrets, *own_secrets(survey, (*survey.uses, *every)))
     return replace(own, named=every, texts=texts, ports=ports, secrets=secrets)
 
 

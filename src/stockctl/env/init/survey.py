@@ -15,7 +15,7 @@ from stockctl.env.compose_file import Reference, interpolate
 from stockctl.env.init.images import kind_of
 
 # `${X:-a:b}` holds colons that separate nothing, and so does `[::1]`
-_PORT_PART = re.compile(r"(?:\$\{(?:[^{}]|\{[^{}]*\})*\}|\[[^\]]*\]|[^:])+")
+_BETWEEN_COLONS = re.compile(r"(?:\$\{(?:[^{}]|\{[^{}]*\})*\}|\[[^\]]*\]|[^:])+")
 _URL = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::(\d+))?(/[^\s\"'|;)]*)?"
 )
@@ -83,8 +83,8 @@ class Survey:
     def kept_apart(self, part: Part) -> list[str]:
         """Where a service keeps its data, if that is the same for every project of the machine: a
         folder, or a volume with a name of its own."""
-        places = (mount for mount in part.mounts if "$" not in mount)
-        return [each for each in places if each[:1] in "./~" or each in self.fixed_volumes]
+        fixed = self.fixed_volumes
+        return [each for each in part.mounts if each[:1] in "./~" or each in fixed]
 
     def of_kind(self, kind: str) -> list[Part]:
         return [part for part in self.parts.values() if part.kind == kind]
@@ -160,7 +160,7 @@ def _part(name: str, service: Mapping[str, Any], values: Mapping[str, str]) -> P
         health=(asked[2] or "/") if asked else "",
         behind=tuple(service.get("depends_on") or ()),
         env_files=tuple(_env_files(service.get("env_file"))),
-        mounts=tuple(_mounts(service.get("volumes"))),
+        mounts=tuple(_mounts(service.get("volumes"), values)),
         container_name=str(service.get("container_name") or ""),
     )
 
@@ -172,7 +172,7 @@ def _published(entry: Any, values: Mapping[str, str]) -> Published | None:
         written, address = str(entry.get("published") or ""), str(entry.get("host_ip") or "")
     else:
         text, _, protocol = str(entry).partition("/")
-        address, written, target = ["", "", "", *_PORT_PART.findall(text)][-3:]
+        address, written, target = ["", "", "", *_BETWEEN_COLONS.findall(text)][-3:]
     target = fill(target, values)
     if not target.isdigit() or protocol not in ("", "tcp"):
         return None
@@ -194,15 +194,15 @@ def _env_files(written: Any) -> Iterator[str]:
         yield str(each["path"]) if isinstance(each, Mapping) else str(each)
 
 
-def _mounts(volumes: Any) -> Iterator[str]:
+def _mounts(volumes: Any, values: Mapping[str, str]) -> Iterator[str]:
     """Of those for data: a configuration that is mounted may well be shared."""
     for each in volumes or ():
         if isinstance(each, Mapping):
             source, target = str(each.get("source") or ""), str(each.get("target") or "")
         else:
-            source, target = [*str(each).split(":"), ""][:2]
+            source, target = [*_BETWEEN_COLONS.findall(str(each)), "", ""][:2]
         if source and _DATA.match(target):
-            yield source
+            yield fill(source, values)
 
 
 def _text(value: Any) -> str:

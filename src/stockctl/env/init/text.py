@@ -11,8 +11,9 @@ from stockctl.core.errors import UsageError
 from stockctl.core.secret import MASK, Secret
 from stockctl.env.dotenv import parse_env_file
 from stockctl.env.init.database import ADDED, PORT, DatabaseSetup
+from stockctl.env.init.names import kind_of
 from stockctl.env.init.setup import Setup
-from stockctl.env.init.values import Declared, Line, kind_of
+from stockctl.env.init.values import Declared, Line
 from stockctl.env.portable import differs
 
 IGNORED = (".env.*", "!.env.*.example")
@@ -168,7 +169,8 @@ def _aligned(rows: Iterable[tuple[str, str, str]]) -> str:
 def _env_line(line: Line) -> str:
     name = line.declared.name
     if line.value is None:
-        return f"# {name}={line.default}\n" if "\n" not in line.default else f"# {name}=\n"
+        shown = "" if "\n" in line.default else line.default.strip()
+        return f"# {name}={shown}\n"
     value = line.value.reveal()
     if line.made and _MADE.fullmatch(value):
         return f"{name}={value}\n"

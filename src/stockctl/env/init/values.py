@@ -5,34 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
 
 from stockctl.core.secret import Secret
+from stockctl.env.init.names import DEBUG, KIND_NAME, OF_A_SERVER, kind_of, type_of
 from stockctl.env.init.survey import Survey, Use, fill, only_reference
 from stockctl.env.masking import is_secret
-from stockctl.env.model import Environment, Kind
+from stockctl.env.model import Kind
 from stockctl.env.rules.strength import is_common, is_placeholder, is_walk
 
 SECRET_LENGTH, SECRET_DISTINCT = 32, 10  # what the rules ask of `type = "secret"`
-_OWN = re.compile(
-    r"(?:(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|SALT|PEPPER)"
-    r"|(?:^|_)(?:SECRET|SESSION|SIGNING|ENCRYPTION|COOKIE|JWT|MASTER|HMAC|CSRF|AUTH)_KEY"
-    r"|SECRET_KEY_BASE)(?:_(?:STAGING|PROD|PRODUCTION|DEV|TEST))?$"
-)
-# Given out by somebody else: to make one up would only hide that it is missing.
-_FOREIGN = re.compile(
-    r"(?:^|_)(?:AWS|S3|STRIPE|GITHUB|GITLAB|GOOGLE|OAUTH\d?|OIDC|CLIENT|WEBHOOK|SMTP|MAIL[A-Z]*"
-    r"|EMAIL|SENDGRID|TWILIO|SLACK|OPENAI|ANTHROPIC|SENTRY|AZURE|PAYPAL|TELEGRAM|API)_"
-)
-_DATABASE_URL = re.compile(r"(?:DATABASE|POSTGRES(?:QL)?|PG|DB)_?(?:URL|URI|DSN)$")
-_KIND_NAME = re.compile(r"(?:NODE|APP|RAILS|RACK|FLASK|DJANGO)_ENV(?:IRONMENT)?|ENV|ENVIRONMENT")
-_DEBUG = re.compile(r"(?:.*_)?DEBUG")
-_OFF = {"true": "false", "True": "False", "1": "0", "yes": "no", "on": "off"}
-_PASSWORD_OF_POSTGRES = re.compile(r"(?:POSTGRES(?:QL)?|PG|DB|DATABASE)_?PASS(?:WORD|WD)?")
 _IN_A_URL = re.compile(r"[A-Za-z0-9._~-]+")
-_SCHEMES = ("postgres", "postgresql")
-_NAMELESS: dict[str, Any] = {"stage": None, "protected": False, "host": None, "backup": None}
+_OFF = {"true": "false", "True": "False", "1": "0", "yes": "no", "on": "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +54,7 @@ class Wanted:
     fixed: Mapping[str, Secret] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()  # declared as such by a base.toml that is there
+    secrets: tuple[str, ...] = ()  # those that we may make
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +68,17 @@ class Known:
     only: bool = True  # one environment is made: no other could get the same secret
 
 
-def kind_of(name: str) -> Kind | None:
-    """As the model tells it by the name."""
-    return Environment.model_construct(None, **_NAMELESS, name=name).kind
-
-
 def declare(use: Use, value: str, wanted: Wanted) -> Declared:
     """By its name, and by the value it has or gets."""
     name, upper = use.name, use.name.upper()
     read = f"Read by {', '.join(use.readers)}." if use.readers else ""
     default = f"Default: {use.default}." if use.default and "\n" not in use.default else ""
-    foreign = bool(_FOREIGN.search(upper))
     secret = is_secret(name, Secret(value), None)
-    own = (bool(_OWN.search(upper)) and not foreign) or name in wanted.secrets
+    own = name in wanted.secrets
     required = use.required or name in wanted.named
     if own or secret:
         default = ""  # nobody shall rely on it
-    kind = "secret" if own else _type(upper, value, port=name in wanted.ports)
+    kind = "secret" if own else type_of(upper, value, port=name in wanted.ports)
     port = "A port of this machine." if name in wanted.ports else ""
     said = " ".join(filter(None, (port, read, default)))
     return Declared(name, kind, secret, own, required or own, said)
@@ -164,41 +141,38 @@ def _value(
             return source[name]
     if name in wanted.texts:
         return Secret(wanted.texts[name])
-    written = known.dotenv.get(name)
-    if written is not None and name in wanted.ports:
-        return written
-    if written is not None and (usual := _kept(name, written, kind, alone=alone)) is not None:
-        return usual
+    kept = _kept(name, known.dotenv.get(name), kind, wanted, alone=alone)
+    if kept is not None:
+        return kept
     if use.needed or name in wanted.named:
         outside = Secret(known.process.get(name, ""))
-        if _KIND_NAME.fullmatch(name) and kind:
+        if KIND_NAME.fullmatch(name) and kind:
             return Secret(kind)
         if outside and (known.only or not is_secret(name, outside, None)):
             return outside
     if name in wanted.defaults and not use.default:
         return Secret(wanted.defaults[name])
-    named = name in wanted.named or name in wanted.ports
-    return Secret(fill(use.default, {})) if use.default and named and not is_own(name) else None
+    named = name in (*wanted.named, *wanted.ports) and name not in wanted.secrets
+    return Secret(fill(use.default, {})) if use.default and named else None
 
 
-def _kept(name: str, written: Secret, kind: Kind | None, *, alone: bool) -> Secret | None:
+def _kept(
+    name: str, written: Secret | None, kind: Kind | None, wanted: Wanted, *, alone: bool
+) -> Secret | None:
     """What `.env` says, where it is fit for this environment."""
+    if written is None or name in wanted.ports:
+        return written
     value = written.reveal()
-    if _KIND_NAME.fullmatch(name) and kind and value:
+    if KIND_NAME.fullmatch(name) and kind and value:
         return Secret(kind)
-    if _DEBUG.fullmatch(name) and kind == "production" and value in _OFF:
+    if DEBUG.fullmatch(name) and kind == "production" and value in _OFF:
         return Secret(_OFF[value])
     if name.endswith("LOG_LEVEL") and kind == "production" and value.lower() in ("debug", "trace"):
         return Secret("info")
-    if is_own(name):
-        in_url = not _PASSWORD_OF_POSTGRES.fullmatch(name) or _IN_A_URL.fullmatch(value)
+    if name in wanted.secrets:
+        in_url = not OF_A_SERVER.search(name.upper()) or _IN_A_URL.fullmatch(value)
         return written if alone and in_url and strong(value) else None
     return written if alone or not value or not is_secret(name, written, None) else None
-
-
-def is_own(name: str) -> bool:
-    """Whether it is a secret that we may make."""
-    return bool(_OWN.search(name.upper())) and not _FOREIGN.search(name.upper())
 
 
 def _free_port(wanted: str, taken: set[int]) -> Secret:
@@ -207,25 +181,3 @@ def _free_port(wanted: str, taken: set[int]) -> Secret:
         port += 1
     taken.add(port)
     return Secret(str(port))
-
-
-def _type(name: str, value: str, *, port: bool) -> str:
-    if value.partition("://")[0] in _SCHEMES:
-        return "postgres_url"
-    number = bool(re.fullmatch(r"[0-9]+", value))
-    if port or (number and re.search(r"(?:^|_)PORT$", name) and 0 < int(value) < 65536):
-        return "port"
-    if value.lower() in ("true", "false") or (_DEBUG.fullmatch(name) and value in ("0", "1")):
-        return "bool"
-    if number:
-        return "int"
-    if re.search(r"ORIGINS?$", name) and re.fullmatch(r"(?:https?://[^/,\s]+,?\s*)+", value):
-        return "origins"
-    if re.fullmatch(r"https?://[^\s$]+", value) and urlsplit(value).hostname:
-        return "url"
-    return "email" if re.fullmatch(r"[^@\s:/]+@[^@\s:/]+\.[^@\s:/]+", value) else "string"
-
-
-def is_database_url(name: str) -> bool:
-    """By its name."""
-    return bool(_DATABASE_URL.search(name.upper()))

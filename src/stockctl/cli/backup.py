@@ -46,7 +46,7 @@ def create(
 
     if label is not None and not label.isprintable():  # also what is not UTF-8 on the command line
         raise UsageError("--label holds characters that cannot be printed")
-    opened = open_environment(session, name, needs=BACKUP)
+    opened = open_environment(session, name, needs=BACKUP, changes=True)
     with opened.database() as database, opened.journal.operation("backup create"):
         backup = back_up(
             opened.environment,
@@ -69,7 +69,7 @@ def list_backups(session: Session, name: str) -> Result:
     """Shows the backups of an environment, newest first, and what in the store is not one."""
     from stockctl.backup.catalog import list_backups
 
-    opened = open_environment(session, name)
+    opened = open_environment(session, name, needs=BACKUP)
     catalogue = list_backups(opened.store(), name)
     now = session.clock.now()
     rows = [

@@ -130,7 +130,7 @@ def rollback(
     """Brings an earlier release back, code and configuration. The database stays as it is."""
     from stockctl.deploy.rollback import plan_rollback, rollback
 
-    opened = open_environment(session, name, needs=RELEASES)
+    opened = open_environment(session, name, needs=RELEASES, changes=True)
     with opened.site() as site:
         todo = plan_rollback(site, to)
         running = f"{todo.running.id} ({todo.running.version})" if todo.running else "nothing"

@@ -102,7 +102,7 @@ def validate_environments(
     All findings come at once, each with file, line and what to do. Values are never shown.
     Warnings and notes stop nothing; docs/rules.md says what each code means.
     """
-    from stockctl.cli.wiring import tracked_in
+    from stockctl.cli.gate import tracked_in
     from stockctl.env.validate import validate
 
     if session.as_json and format_ in (Format.GITHUB, Format.SARIF):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from stockctl.cli.env_scene import Scene
+from stockctl.cli.env_scene import SHORTEST_HIDDEN, Scene
 from stockctl.cli.session import Result, Session
 from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.report import Severity
@@ -40,7 +40,8 @@ def settle(
         refuse_existing(scene.project.folder, suffixes)
     made = _plan(session, scene, names, answers)
     refuse_existing(scene.project.folder, [file.name for file in made.files])
-    session.output.redactor.learn(made.secrets)
+    hidden = (each for each in made.secrets if len(each) >= SHORTEST_HIDDEN)
+    session.output.redactor.learn(hidden)
     return names, made
 
 

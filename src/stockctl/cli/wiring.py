@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stockctl.cli.gate import report_unsound, require_sound
 from stockctl.cli.session import Session
-from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed
-from stockctl.core.report import Severity
-from stockctl.env.load import Loaded, load, not_sound
+from stockctl.core.errors import ConfigurationError, HostFailed
+from stockctl.env.load import Loaded, load
 from stockctl.env.model import DatabaseSettings, Environment
 from stockctl.env.needs import ALL, Needs
-from stockctl.env.project import Project
-from stockctl.system import git
 from stockctl.system.journal_file import Journal
 from stockctl.system.local import LocalHost
 
 if TYPE_CHECKING:
     from stockctl.backup.stores.base import Store
     from stockctl.deploy.site import Site
-    from stockctl.env.validate import Tracked
     from stockctl.system.postgres import Database
-
-GIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,56 +114,21 @@ def open_environment(
     """Loads it and teaches the output its secrets. Raises ConfigurationError.
 
     `changes`: the command will touch something, so every rule has to hold first. `needs`: what
-    is wrong beside it is a warning; what is on the host must be usable in a bad night.
+    is wrong beside it is told and stops nothing; what is on the host must be usable in a bad night.
     """
-    project = session.project()
-    if changes:
+    if changes and needs is ALL:
         require_sound(session, name)
-    loaded = load(project, name, os.environ, needs)
+    loaded = load(session.project(), name, os.environ, needs)
     session.output.redactor.learn(loaded.secrets())
-    if loaded.beside:
-        many = f"{len(loaded.beside)} finding{'s' * (len(loaded.beside) != 1)}"
+    if changes and needs is not ALL:
+        report_unsound(session, name)
+    elif loaded.beside:
         session.output.findings(loaded.beside)
-        hint = f"{many} beside what this needs: stockctl env validate {name}"
-        session.progress().warn(f"{name}: {hint}")
     host = LocalHost()
     directory = loaded.environment.host.directory
     redactor, report = session.output.redactor, session.reporter
     journal = Journal(host, directory, name, session.clock, redactor, report)
     return Opened(session, loaded, host, journal)
-
-
-def require_sound(session: Session, name: str) -> None:
-    """The gate before anything is touched: every rule, exit 3 with all findings."""
-    from stockctl.env.validate import validate
-
-    project = session.project()
-    validation = validate(project, [name], os.environ, tracked_in(project))
-    session.output.redactor.learn(validation.secrets)
-    severities = [each.severity for each in validation.findings]
-    if Severity.ERROR in severities:
-        raise not_sound(name, validation.findings)
-    warnings = severities.count(Severity.WARNING)
-    if warnings:
-        many = f"{warnings} warning{'s' * (warnings != 1)}"
-        session.progress().warn(f"{name}: {many}: stockctl env validate {name}")
-
-
-def tracked_in(project: Project) -> Tracked:
-    """Asks git which files it tracks. Where it cannot tell (no git, no repository, one that belongs
-    to somebody else) nothing is known to be tracked."""
-
-    def ask(files: Sequence[Path]) -> set[Path]:
-        if not git.is_repository(project.folder):
-            return set()
-        try:
-            command = git.tracked(files, project.folder)
-            done = LocalHost().run(command, timeout_s=GIT_S, check=False)
-        except ToolFailed:
-            return set()
-        return git.paths(done.stdout, project.folder)
-
-    return ask
 
 
 def _database(environment: Environment, settings: DatabaseSettings | None) -> Database:

@@ -1,0 +1,75 @@
+"""The gate before anything is touched: every rule of `env validate`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stockctl.cli.session import Session
+from stockctl.core.errors import ToolFailed
+from stockctl.core.report import Severity
+from stockctl.env.load import not_sound
+from stockctl.env.project import Project
+
+if TYPE_CHECKING:
+    from stockctl.env.validate import Tracked, Validation
+
+GIT_S = 10.0
+
+
+def require_sound(session: Session, name: str) -> None:
+    """Raises ConfigurationError with all findings if one is an error; warnings are counted."""
+    validation = _validate(session, name)
+    if any(each.severity is Severity.ERROR for each in validation.findings):
+        raise not_sound(name, validation.findings)
+    warnings = sum(each.severity is Severity.WARNING for each in validation.findings)
+    if warnings:
+        many = f"{warnings} warning{'s' * (warnings != 1)}"
+        session.progress().warn(f"{name}: {many}: stockctl env validate {name}")
+
+
+def report_unsound(session: Session, name: str) -> None:
+    """The same for a command that needs little of the environment: it tells and goes on.
+
+    Not even a mistake in a rule may stop a backup at night or a rollback in a bad one.
+    """
+    try:
+        found = [f for f in _validate(session, name).findings if f.severity is not Severity.INFO]
+    except Exception as error:
+        session.progress().warn(f"{name} could not be checked: {type(error).__name__}: {error}")
+        return
+    if found:
+        session.output.findings(found)
+        session.progress().warn(f"{name} is not sound; this goes on: stockctl env validate {name}")
+
+
+def _validate(session: Session, name: str) -> Validation:
+    from stockctl.env.validate import validate
+
+    project = session.project()
+    validation = validate(project, [name], os.environ, tracked_in(project))
+    session.output.redactor.learn(validation.secrets)
+    return validation
+
+
+def tracked_in(project: Project) -> Tracked:
+    """Asks git which files it tracks. Where it cannot tell (no git, no repository, one that belongs
+    to somebody else) nothing is known to be tracked."""
+
+    def ask(files: Sequence[Path]) -> set[Path]:
+        from stockctl.system import git
+
+        if not git.is_repository(project.folder):
+            return set()
+        from stockctl.system.local import LocalHost
+
+        try:
+            command = git.tracked(files, project.folder)
+            done = LocalHost().run(command, timeout_s=GIT_S, check=False)
+        except ToolFailed:
+            return set()
+        return git.paths(done.stdout, project.folder)
+
+    return ask

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import shutil
+import signal
 import stat
 import subprocess
 import tomllib
@@ -17,6 +19,8 @@ from textwrap import dedent
 import pytest
 from tests.integration.cli.conftest import PROGRAM, Ended, environment
 
+DEADLINE_S = 30
+PROMPTS = ("? ", "] ", ") ")
 CANARY = "c4N4ryc4N4ryK7vQ2mZx9LpW3sRt5YbJ8hD6"
 
 NODE = """
@@ -473,11 +477,12 @@ def terminal(folder: Folder) -> Iterator[Callable[..., tuple[int, str]]]:
             os.execve(PROGRAM, ["stockctl", *arguments], environment(TERM="dumb"))
         said, left = "", [*answers]
         with suppress(OSError):  # EIO: the other side is gone
-            while chunk := os.read(descriptor, 4096):
-                said += chunk.decode()
-                if left and said.rstrip("\r\n").endswith(("? ", "] ", ") ", ". ")):
+            while select.select([descriptor], [], [], DEADLINE_S)[0]:
+                said += os.read(descriptor, 4096).decode()
+                if left and said.endswith(PROMPTS):
                     os.write(descriptor, left.pop(0).encode())
                     said += "\n"
+            os.kill(child, signal.SIGKILL)  # nothing more came of it
         _, status = os.waitpid(child, 0)
         os.close(descriptor)
         return os.waitstatus_to_exitcode(status), said

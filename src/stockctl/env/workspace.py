@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
-from stockctl.core.errors import HostFailed
+from stockctl.core.errors import HostFailed, Terminated
 
 PREFIX = "stockctl-edit-"
 _TRIES = 3
@@ -36,14 +37,20 @@ def bases(process: Mapping[str, str]) -> list[Path]:
 @contextmanager
 def private_folder(process: Mapping[str, str]) -> Iterator[Path]:
     """A new folder, 0700. Nothing of it is left behind the block."""
-    with _undisturbed():
+    with _signals() as waiting:
         folder, descriptor = _make(process)
         try:
-            with _disturbed():
+            try:
+                waiting.release()
                 yield folder
-        finally:  # undisturbed again, also by the second Ctrl-C of somebody in a hurry
-            _remove(folder)
-            os.close(descriptor)
+            finally:  # a signal right here raises once more, into the block's real end
+                waiting.on = True
+        finally:
+            waiting.on = True
+            try:
+                _remove(folder)
+            finally:
+                os.close(descriptor)
 
 
 def sweep(process: Mapping[str, str]) -> list[Path]:
@@ -59,24 +66,58 @@ def sweep(process: Mapping[str, str]) -> list[Path]:
     return swept
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals wait until the end of the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class _Waiting:
+    """Lets the first signal through, which ends the block, and keeps the others until all is
+    removed: somebody in a hurry presses Ctrl-C twice.
+
+    Not by pthread_sigmask(3): a signal for the process finds any thread that does not block it.
+    """
+
+    def __init__(self) -> None:
+        self.on = True
+        self.before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._kept: list[int] = []
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.on:
+            self._kept.append(number)
+        else:
+            self.on = True
+            self._pass_on(number, frame)
+
+    def release(self) -> None:
+        """From now on one may come; one that came is passed on."""
+        self.on = False
+        if self._kept:
+            self(self._kept.pop(), None)
+
+    def restore(self) -> None:
+        """The handlers are as they were, and get what was kept."""
+        for number, handler in self.before.items():
+            if handler is not None:  # None: not set by Python, and not touched
+                signal.signal(number, handler)
+        if self._kept:
+            self._pass_on(self._kept[0], None)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        handler = self.before[signal.Signals(number)]
+        if not callable(handler):  # by default we would be gone before anything is removed
+            raise Terminated
+        handler(number, frame)
 
 
 @contextmanager
-def _disturbed() -> Iterator[None]:
-    """Signals arrive in the block; those that waited arrive at once."""
+def _signals() -> Iterator[_Waiting]:
+    """Signals wait until `release`, and again at the end of the block. Ignored ones, as under
+    nohup, stay ignored."""
+    waiting = _Waiting()
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        yield
+        for number, handler in waiting.before.items():
+            if handler not in (signal.SIG_IGN, None):
+                signal.signal(number, waiting)
+        yield waiting
     finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        waiting.restore()
 
 
 def _make(process: Mapping[str, str]) -> tuple[Path, int]:

@@ -73,27 +73,28 @@ def test_armor_that_git_or_an_editor_touched(identity: Mapping[str, str]) -> Non
 
 
 def test_the_binary_format_opens_as_well(identity: Mapping[str, str]) -> None:
-    raw = pyrage.encrypt(PLAIN, [ALICE.to_public()])
-    assert looks_sealed(raw)
-    assert open_sealed(raw, LABEL, SETTINGS, identity) == PLAIN
+    assert looks_sealed(BINARY)
+    assert open_sealed(BINARY, LABEL, SETTINGS, identity) == PLAIN
 
 
-@pytest.mark.parametrize(
-    ("raw", "said"),
-    [
-        (b"", "is empty"),
-        (b"\n  \n", "is empty"),
-        (PLAIN, "holds plaintext"),
-        (b"\x00\xff\xfe", "is named like a sealed file but is none"),
-        (seal(PLAIN, PUBLIC)[:70], "is damaged"),
-        (seal(PLAIN, PUBLIC)[:-50], "is damaged"),
-        (pyrage.encrypt(PLAIN, [ALICE.to_public()])[:-1], "is damaged"),
-        (pyrage.encrypt(PLAIN, [ALICE.to_public()])[:-1] + b"\x00", "is damaged"),
-        (pyrage.encrypt(PLAIN, [ALICE.to_public()])[:40], "is damaged"),
-        (pyrage.passphrase.encrypt(PLAIN, "correct horse"), "with a passphrase"),
-    ],
-)
-def test_what_is_no_sealed_file(raw: bytes, said: str, identity: Mapping[str, str]) -> None:
+BINARY = pyrage.encrypt(PLAIN, [ALICE.to_public()])
+NOT_SEALED = {  # named: sealed bytes differ in each run
+    "nothing": (b"", "is empty"),
+    "blank": (b"\n  \n", "is empty"),
+    "plaintext": (PLAIN, "holds plaintext"),
+    "binary": (b"\x00\xff\xfe", "is named like a sealed file but is none"),
+    "cut header": (seal(PLAIN, PUBLIC)[:70], "is damaged"),
+    "cut armor": (seal(PLAIN, PUBLIC)[:-50], "is damaged"),
+    "cut": (BINARY[:-1], "is damaged"),
+    "changed": (BINARY[:-1] + bytes([BINARY[-1] ^ 1]), "is damaged"),
+    "cut binary header": (BINARY[:40], "is damaged"),
+    "passphrase": (pyrage.passphrase.encrypt(PLAIN, "correct horse"), "with a passphrase"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SEALED)
+def test_what_is_no_sealed_file(case: str, identity: Mapping[str, str]) -> None:
+    raw, said = NOT_SEALED[case]
     error = refused(raw, identity)
     assert said in str(error)
     assert "c4n4ry" not in f"{error} {error.hint}"
@@ -106,9 +107,9 @@ def test_every_cut_is_told_and_gives_nothing(identity: Mapping[str, str]) -> Non
 
 
 def test_every_flipped_byte_of_the_binary_form_is_seen(identity: Mapping[str, str]) -> None:
-    raw = pyrage.encrypt(PLAIN, [ALICE.to_public()])
-    for place in range(0, len(raw), 5):
-        refused(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :], identity)
+    for place in range(0, len(BINARY), 5):
+        changed = bytes([BINARY[place] ^ 1])
+        refused(BINARY[:place] + changed + BINARY[place + 1 :], identity)
 
 
 def test_no_identity_says_where_it_was_looked_for_and_whose_is_needed(tmp_path: Path) -> None:

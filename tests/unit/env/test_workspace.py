@@ -6,12 +6,13 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from stockctl.core.errors import HostFailed
+from stockctl.core.errors import HostFailed, Terminated
 from stockctl.env.workspace import PREFIX, bases, private_folder, sweep
 
 
@@ -42,38 +43,84 @@ def test_gone_after_any_exception(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_signal_waits_until_all_is_removed(
-    process: Mapping[str, str], tmp_path: Path
-) -> None:
-    """As somebody in a hurry presses Ctrl-C twice: the second one arrives in the clean-up."""
-    found: list[list[Path]] = []
+@pytest.fixture
+def interrupted() -> Iterator[list[int]]:
+    """Every SIGTERM that got through; each raises, as the program's own handler does."""
+    found: list[int] = []
 
-    def interrupt(_number: int, _frame: object) -> None:
-        found.append(list(tmp_path.iterdir()))
+    def interrupt(number: int, _frame: object) -> None:
+        found.append(number)
         raise KeyboardInterrupt
 
+    before = signal.signal(signal.SIGTERM, interrupt)
+    yield found
+    signal.signal(signal.SIGTERM, before)
+
+
+def term() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("ended_by", ["a signal", "itself"])
+def test_a_signal_waits_until_all_is_removed(
+    process: Mapping[str, str], tmp_path: Path, interrupted: list[int], ended_by: str
+) -> None:
+    """As somebody in a hurry presses Ctrl-C twice: the second one arrives in the clean-up, also
+    where a thread that blocks no signal takes it."""
+    hurried: list[bool] = []
+
     def hurry(event: str, arguments: tuple[object, ...]) -> None:
-        if event == "shutil.rmtree" and str(tmp_path) in str(arguments[0]) and not found:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if event == "shutil.rmtree" and str(tmp_path) in str(arguments[0]) and not hurried:
+            hurried.append(True)
+            term()
 
     sys.addaudithook(hurry)
-    before = signal.signal(signal.SIGTERM, interrupt)
+    idle = threading.Event()
+    thread = threading.Thread(target=idle.wait)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt), private_folder(process) as folder:
+        (folder / "plain").write_text("x")
+        if ended_by == "a signal":
+            term()
+    idle.set()
+    thread.join()
+    assert hurried
+    assert len(interrupted) == 1 + (ended_by == "a signal")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_in_the_block_arrives_there(
+    process: Mapping[str, str], interrupted: list[int]
+) -> None:
+    with private_folder(process):
+        with pytest.raises(KeyboardInterrupt):
+            term()
+        assert interrupted == [signal.SIGTERM]
+
+
+def test_where_nobody_handles_a_signal_the_folder_goes_first(
+    process: Mapping[str, str], tmp_path: Path
+) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with pytest.raises(KeyboardInterrupt), private_folder(process) as folder:
-            (folder / "plain").write_text("x")
-            raise KeyboardInterrupt
+        with pytest.raises(Terminated), private_folder(process):
+            term()
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert found == [[]]
+    assert not list(tmp_path.iterdir())
 
 
-def test_signals_arrive_in_the_block_and_are_as_before_after_it(
-    process: Mapping[str, str],
-) -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with private_folder(process):
-        assert signal.pthread_sigmask(signal.SIG_BLOCK, []).isdisjoint({signal.SIGTERM})
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+def test_handlers_are_as_before_and_ignored_stays_ignored(process: Mapping[str, str]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    try:
+        with private_folder(process):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert [signal.getsignal(number) for number in numbers] == handlers
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_a_killed_run_left_is_swept_and_what_lives_is_not(

@@ -118,8 +118,8 @@ def test_a_missing_and_a_broken_compose_file(live: StagingProject) -> None:
     text = compose.read_text()
     compose.write_text("services:\n  app:\n    ports: [\n")
     broken = live.deploy("v2")
-    assert broken.code == 6
-    assert "yaml" in broken.err.lower()
+    assert broken.code == 3
+    assert "environments/compose.staging.yaml:4:1 C010" in broken.err
     compose.unlink()
     missing = live.deploy("v2")
     assert missing.code == 3

@@ -181,6 +181,7 @@ def _usage(session: Session, error: typer.TyperException) -> int:
 
 
 def _bug(session: Session, error: Exception) -> int:
+    session.learn_everything()  # nobody knows what such a message holds
     trace = "".join(traceback.format_exception(error)) if session.verbose else ""
     message = f"a bug in stockctl {__version__}: {type(error).__name__}: {error}"
     hint = "Please report it with the command line and what -v shows."

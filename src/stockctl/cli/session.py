@@ -18,6 +18,7 @@ from stockctl.core.errors import ConfigurationError, NoProject, StockctlError
 from stockctl.core.progress import Progress
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
+from stockctl.core.secret import Secret
 from stockctl.core.units import format_instant
 from stockctl.env.project import Project, find_project
 
@@ -80,6 +81,19 @@ class Session:
         self.environment = name
         self.environment = self.project().choose(name, os.environ)
         return self.environment
+
+    def learn_everything(self) -> None:
+        """Teaches the output every value of every env file, however it is written: for a message
+        that may hold anything, and came before an environment was loaded."""
+        try:
+            files = list(self.project().folder.glob(".env*"))
+            texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+        except (StockctlError, OSError):
+            return
+        lines = (line.partition("=")[2].strip() for text in texts for line in text.splitlines())
+        self.output.redactor.learn(
+            Secret(value) for line in lines for value in (line, line.strip("\"'"))
+        )
 
     def finish(self, result: Result) -> int:
         """Show what is left to show; the exit code."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,10 @@ from stockctl.env.dotenv import EnvFile, read_env_file
 from stockctl.env.layers import Files
 from stockctl.env.load import Attempt, try_load
 from stockctl.env.project import Project, is_there
+from stockctl.env.quote import quote
 from stockctl.env.rules import RULES, Subject
 
 Tracked = Callable[[Sequence[Path]], set[Path]]
-_ASSIGNED = re.compile(r"^(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*")
-_DIRECTIVE = "# stockctl:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def validate(
             texts |= _texts(subjects[name])
     left = ignores.apply(findings, texts)
     lines = {label: text.split("\n") for label, text in texts.items()}
-    quoted = (replace(each, quote=_quote(each.where, lines)) for each in left)
+    quoted = (replace(each, quote=quote(each, lines)) for each in left)
     secrets = [s for each in attempts.values() if each.loaded for s in each.loaded.secrets()]
     return Validation(tuple(sorted(quoted, key=Finding.sort_key)), secrets)
 
@@ -155,14 +153,3 @@ def _texts(subject: Subject) -> dict[str, str]:
     if subject.env.label:
         texts[subject.env.label] = subject.env.text.reveal()
     return texts
-
-
-def _quote(where: Where | None, lines: Mapping[str, list[str]]) -> str:
-    """The line, with its value masked where it is an env file's."""
-    if where is None or where.line is None or where.line > len(lines.get(where.file, ())):
-        return ""
-    line = lines[where.file][where.line - 1].strip("\ufeff\r")
-    if where.file.endswith((".toml", ".yaml", ".yml")) or _DIRECTIVE in line:
-        return line
-    assigned = _ASSIGNED.match(line)
-    return f"{assigned[1]}***" if assigned else "***" if line.strip() else ""

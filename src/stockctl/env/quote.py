@@ -1,0 +1,52 @@
+"""The line that a finding is about, with what may be a secret in it masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from stockctl.core.report import Finding
+from stockctl.core.secret import MASK
+
+_DIRECTIVE = "# stockctl:"
+_ASSIGNED = re.compile(r"(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*", re.DOTALL)
+_STRING = re.compile(r"(\"\"\"|'''|[\"'])(?P<inside>(?:\\.|(?!\1).)*)(?:\1|$)")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_YAML = re.compile(r"(?P<key>\s*(?:-\s+)?(?:[\w.-]+:(?:\s|$)|-\s))(?P<value>.*)")
+_NO_SECRETS = ("E034", "E035")  # an image, a port
+
+
+def quote(finding: Finding, lines: Mapping[str, list[str]]) -> str:
+    """One line; `lines` by the file's label. Empty where there is nothing to show."""
+    where = finding.where
+    if where is None or where.line is None or where.line > len(lines.get(where.file, ())):
+        return ""
+    line = lines[where.file][where.line - 1].strip("\ufeff\r")
+    if not line.strip() or line.lstrip().startswith(_DIRECTIVE):
+        return line.rstrip()
+    if where.file.endswith(".toml"):
+        return _toml(line)
+    if where.file.endswith((".yaml", ".yml")):
+        return line if finding.code in _NO_SECRETS else _yaml(line)
+    assigned = _ASSIGNED.fullmatch(line)
+    return f"{assigned[1]}{MASK}" if assigned else MASK
+
+
+def _toml(line: str) -> str:
+    """Strings masked but for the `${NAME}` in them."""
+    key, equals, value = line.partition("=")
+    if not equals:
+        return line if line.lstrip().startswith("[") else MASK
+    return key + equals + _STRING.sub(lambda s: f"{s[1]}{_masked(s['inside'])}{s[1]}", value)
+
+
+def _yaml(line: str) -> str:
+    found = _YAML.fullmatch(line)
+    return f"{found['key']}{_masked(found['value'])}" if found else MASK
+
+
+def _masked(text: str) -> str:
+    """`a${X}b` as `***${X}***`."""
+    kept = _REFERENCE.findall(text)
+    parts = [MASK if part else "" for part in _REFERENCE.split(text)]
+    return "".join(part + reference for part, reference in zip(parts, [*kept, ""], strict=True))

@@ -15,6 +15,13 @@ Span = tuple[int, int]
 
 BOM = "\ufeff"
 _NEWLINE = re.compile(r"\r\n|\n|\r")
+# What nearly all of them are like: no quote, no #, no white space around `=`. python-dotenv takes
+# longer for each, and without end for a line of white space.
+_SIMPLE = re.compile(
+    r"(?:[^\S\r\n]*(?:#[^\r\n]*)?(?:\r\n|\n|\r))*"
+    r"(?P<whole>(?:export[ \t]+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)="
+    r"(?P<value>(?:[^\s\"'#][^\r\n#]*)?)(?:\r\n|\n|\r|\Z))"
+)
 _HEAD = re.compile(r"\s*(?:export[^\S\r\n]+)?(?P<key>'[^']+'|[^=\#\s]+)[^\S\r\n]*=[^\S\r\n]*")
 _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _UNQUOTED = re.compile(r"[^\r\n]*")
@@ -42,6 +49,11 @@ def find_statements(text: str) -> tuple[Statement, ...]:
     found = []
     while reader.has_next():
         begin = reader.position.chars
+        simple = _SIMPLE.match(reader.string, begin)
+        if simple is not None:
+            found.append(_simple(simple, offset))
+            reader.position.chars = simple.end()
+            continue
         binding = parse_binding(reader)
         if binding.error or (binding.key is not None and binding.value is None):
             line = text[: begin + offset].count("\n") + 1
@@ -95,6 +107,14 @@ def newline_of(text: str) -> str:
     """How its lines end."""
     found = _NEWLINE.search(text)
     return found.group() if found else "\n"
+
+
+def _simple(found: re.Match[str], offset: int) -> Statement:
+    begin = found.start("value")
+    value = (begin, begin + len(found["value"].rstrip()))
+    spans = (found.span("whole"), found.span("key"), value)
+    whole, name, value = ((left + offset, right + offset) for left, right in spans)
+    return Statement(found["key"], whole, name, value, value)
 
 
 def _statement(key: str, written: str, begin: int) -> Statement:

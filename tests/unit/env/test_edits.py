@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,13 @@ def test_line_ends_are_those_of_the_file() -> None:
         "\r",
     ]
     assert append("A=1\r\n", "B=2") == "A=1\r\nB=2\r\n"
+
+
+def test_large_files_and_long_lines_take_no_time() -> None:
+    text = "".join(f"K{n}=v\n" for n in range(100_000)) + "A=b" + " " * 1_000_000 + "c\n"
+    began = time.process_time()
+    assert set_value(text, "K5", "new").count("K5=new\n") == 1
+    assert time.process_time() - began < 5
 
 
 KEYS = st.sampled_from(["K", "A", "B_2", "'Q'", "export K", "  export\tA", " K", "Ü"])

@@ -474,6 +474,7 @@ def terminal(folder: Folder) -> Iterator[Callable[..., tuple[int, str]]]:
         child, descriptor = pty.fork()
         if child == 0:
             os.chdir(folder.root)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored below `&` of a script
             os.execve(PROGRAM, ["stockctl", *arguments], environment(TERM="dumb"))
         said, left = "", [*answers]
         with suppress(OSError):  # EIO: the other side is gone

@@ -16,9 +16,9 @@ from types import FrameType
 from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperGroup
 
 from stockctl import __version__
+from stockctl.cli.command import PlainGroup
 from stockctl.cli.session import Session
 from stockctl.cli.verb import absorb, global_parameters, sign
 from stockctl.core.errors import (
@@ -43,7 +43,7 @@ GROUPS = {
 }
 
 
-class LazyRoot(TyperGroup):
+class LazyRoot(PlainGroup):
     """Knows the groups by name and loads one when it is asked for."""
 
     def list_commands(self, _ctx: Any) -> list[str]:
@@ -53,7 +53,7 @@ class LazyRoot(TyperGroup):
         if cmd_name not in GROUPS:
             return None
         module = import_module(f"stockctl.cli.{cmd_name}")
-        return typer.main.get_command(cast("typer.Typer", module.app))
+        return module.app.build()
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -7,8 +7,8 @@ from copy import copy
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from stockctl.cli.command import PlainGroup
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
 from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TEMPLATE = "ENV"
 
 
-class DeployGroup(TyperGroup):
+class DeployGroup(PlainGroup):
     """The environments are subcommands beside the verbs: `stockctl deploy staging`."""
 
     def _environments(self, ctx: Any) -> list[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
+from stockctl.cli.command import Group
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import StockctlError, ToolFailed
 from stockctl.core.report import Check
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = Group()
 
 
 @verb(app, "doctor", example="stockctl doctor staging", exits=(2, 3, 6))

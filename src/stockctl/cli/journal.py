@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from stockctl.cli.command import Group
 from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
@@ -11,7 +10,7 @@ from stockctl.cli.wiring import open_environment
 from stockctl.core.units import format_duration, format_instant
 from stockctl.env.needs import RECORDS
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = Group()
 
 
 @verb(app, "journal", example="stockctl journal prod", exits=(2, 3, 6))

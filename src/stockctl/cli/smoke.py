@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from stockctl.cli.command import Group
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import ConfigurationError, Unhealthy
 from stockctl.core.report import Check
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = Group()
 
 
 @verb(app, "smoke", example="stockctl smoke staging", exits=(2, 3, 9))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from stockctl.cli.command import Group, PlainCommand, PlainGroup
 from stockctl.cli.session import Result, Session
 
 Verb = Callable[..., Result]
@@ -68,15 +69,9 @@ def global_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def group(help_text: str, **settings: Any) -> typer.Typer:
+def group(help_text: str, cls: type[PlainGroup] = PlainGroup, **settings: Any) -> Group:
     """A group of verbs; the global options are taken between the two as well."""
-    made = typer.Typer(
-        help=help_text,
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode=None,
-        **settings,
-    )
+    made = Group(help=help_text, cls=cls, no_args_is_help=True, **settings)
 
     def between(ctx: typer.Context, **options: Any) -> None:
         absorb(ctx.obj, options)
@@ -122,7 +117,11 @@ def verb(
 
         _give_signature(call, function, environment)
         group.command(
-            name, help=inspect.getdoc(function), epilog=_epilog(example, exits), hidden=hidden
+            name,
+            cls=PlainCommand,
+            help=inspect.getdoc(function),
+            epilog=_epilog(example, exits),
+            hidden=hidden,
         )(call)
         return function
 

@@ -23,8 +23,9 @@ import typer
 from stockctl.cli.app import app
 from stockctl.cli.session import Session
 from stockctl.core.errors import tree
-from stockctl.env.model import Environment, Table
+from stockctl.env.model import Environment
 from stockctl.env.rules import RULES
+from stockctl.env.types import Table
 
 HERE = Path(__file__).resolve().parent
 WIDTH = 78  # what a terminal of 80 columns gives

@@ -17,7 +17,10 @@ from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.report import Finding
 from stockctl.env.project import Project
 
-app = group("What the environments are, and whether they are sound.")
+app = group(
+    "What the environments are, and whether they are sound.",
+    beside=("stockctl.cli.env_project", "stockctl.cli.env_secrets"),
+)
 
 
 class Format(StrEnum):
@@ -56,7 +59,7 @@ def show(session: Session, name: str) -> Result:
     """
     from stockctl.cli import env_tree
     from stockctl.cli.wiring import open_environment
-    from stockctl.env.load import dotted
+    from stockctl.env.document import dotted
     from stockctl.env.masking import is_shown
 
     opened, output = open_environment(session, name), session.output
@@ -166,7 +169,3 @@ def _inside_checkout(project: Project) -> str:
         return str(project.root.resolve().relative_to(checkout.resolve()))
     except ValueError:
         return ""
-
-
-from stockctl.cli import env_project as _env_project  # noqa: E402, F401  registers its verbs
-from stockctl.cli import env_secrets as _env_secrets  # noqa: E402, F401  registers its verbs

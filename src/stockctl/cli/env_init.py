@@ -16,7 +16,7 @@ from stockctl.env.generate import strong_value
 from stockctl.env.init.answers import Answers, Question, Unanswered
 from stockctl.env.init.creation import create, ignore_change, refuse_existing
 from stockctl.env.init.plan import InitPlan, check_name, plan
-from stockctl.env.model import Variable
+from stockctl.env.variable import Variable
 
 
 def settle(

@@ -11,8 +11,8 @@ from stockctl.core.report import Finding, Severity
 from stockctl.env import vault
 from stockctl.env.dotenv import EnvFile, parse_env_file, read_env_file, unreadable
 from stockctl.env.layers import Layers
-from stockctl.env.model import Seal
 from stockctl.env.project import Project, is_there
+from stockctl.env.variable import Seal
 
 
 def open_env_file(

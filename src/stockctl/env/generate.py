@@ -14,8 +14,9 @@ from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.secret import Secret
 from stockctl.env.dotenv import EnvFile
 from stockctl.env.edits import append, copy_value, set_value
-from stockctl.env.model import Environment, Variable
+from stockctl.env.model import Environment
 from stockctl.env.rules.strength import is_common, is_placeholder, is_walk
+from stockctl.env.variable import Variable
 
 Choose = Callable[[Sequence[str]], str]
 

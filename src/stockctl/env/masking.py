@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from stockctl.core.secret import Secret
-from stockctl.env.model import Variable
+from stockctl.env.variable import Variable
 
 _NAME = re.compile(r"SECRET|PASSW|PWD|TOKEN|KEY|DSN|CREDENTIAL|PRIVATE|SALT|DATABASE_URL", re.I)
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")

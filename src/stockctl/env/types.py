@@ -6,7 +6,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+)
 from pydantic.json_schema import WithJsonSchema
 
 from stockctl.core.secret import MASK, Secret
@@ -50,3 +57,11 @@ FilePath = Annotated[
     Path, PlainSerializer(lambda path: str(path)), WithJsonSchema({"type": "string"})
 ]
 """Relative to the file that names it; absolute by the time a model sees it."""
+
+
+class Table(BaseModel):
+    """A TOML table: frozen, unknown keys refused, inputs kept out of error messages."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )

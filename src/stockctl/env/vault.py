@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stockctl.core.errors import ConfigurationError, Where
 from stockctl.env import keys
-from stockctl.env.model import Seal
+from stockctl.env.variable import Seal
 
 SUFFIX = ".age"
 SIZE_LIMIT_BYTES = 12_000_000  # armored, of an env file as large as it may be

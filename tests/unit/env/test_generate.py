@@ -20,7 +20,8 @@ from stockctl.env.generate import (
     strong_value,
     why_not_generated,
 )
-from stockctl.env.model import Environment, Variable
+from stockctl.env.model import Environment
+from stockctl.env.variable import Variable
 
 GOOD = "Zk3vQ9xW2mN7bR5tY8pL4cH6jD1fG0sAwE"
 SECRET = {"type": "secret", "required": True}

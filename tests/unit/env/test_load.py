@@ -11,7 +11,8 @@ from tests.unit.env.conftest import Write
 
 from stockctl.core.errors import ConfigurationError
 from stockctl.core.report import Severity
-from stockctl.env.load import Loaded, dotted, load, try_load
+from stockctl.env.document import dotted
+from stockctl.env.load import Loaded, load, try_load
 from stockctl.env.project import Project
 
 CANARY = "c4n4ry7f3a91x"

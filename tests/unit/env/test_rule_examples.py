@@ -1,4 +1,4 @@
-"""Each rule's own examples: the bad one is found, the good one is not. `docs/rules.md` shows them."""
+"""Each rule's own examples, as docs/rules.md shows them: the bad one is found, the good one not."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from tests.unit.env.conftest import Write
 
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
+from stockctl.env import validate as under_test
 from stockctl.env.masking import is_secret, is_shown
-from stockctl.env.model import Variable
 from stockctl.env.project import Project
 from stockctl.env.rules.names import VERBS_OF_DEPLOY
-from stockctl.env import validate as under_test
+from stockctl.env.variable import Variable
 
 
 def validate(project: Project, names: list[str], process: dict[str, str]) -> tuple[Finding, ...]:
@@ -108,11 +108,11 @@ def test_the_shortest_length_may_be_declared(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["change-me", "changeme", "your-secret", "placeholder", "-test-", "<fill me in>", "xxxx"]
+    "word", ["change-me", "changeme", "your-secret", "placeholder", "-test-", "<fill in>", "xxxx"]
 )
 def test_a_placeholder_is_no_secret(write: Write, word: str) -> None:
     declared = '[variables.A]\ntype = "secret"\n'
-    assert codes(write, declared, f"A='so-long-and-{word}-thanks-for-all-the-fish'\n") == [("E014", 1)]
+    assert codes(write, declared, f"A='so-long-and-{word}-thanks-for-the-fish'\n") == [("E014", 1)]
 
 
 def test_a_word_inside_random_letters_is_no_placeholder(write: Write) -> None:

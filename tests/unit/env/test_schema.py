@@ -12,8 +12,9 @@ from jsonschema import Draft7Validator
 from tests.unit.env.conftest import Write
 
 from stockctl.env.load import try_load
-from stockctl.env.model import Environment, Table
+from stockctl.env.model import Environment
 from stockctl.env.schema import schema
+from stockctl.env.types import Table
 
 REPOSITORY = Path(__file__).parents[3]
 FILES = sorted((REPOSITORY / "environments").glob("*.toml"))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.core.errors import ConfigurationError
-from stockctl.env.model import Seal
+from stockctl.env.variable import Seal
 from stockctl.env.vault import (
     find_identity,
     identity_path,

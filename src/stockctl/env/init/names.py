@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stockctl.env.init.survey import Survey, Use
-from stockctl.env.model import Environment, Kind
+from stockctl.env.model import Environment
+from stockctl.env.variable import Kind
 
 _OWN = re.compile(
     r"(?:(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|SALT|PEPPER)"

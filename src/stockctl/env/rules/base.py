@@ -18,7 +18,8 @@ from stockctl.core.secret import Secret
 from stockctl.env.compose_file import ComposeFile
 from stockctl.env.dotenv import Binding, EnvFile
 from stockctl.env.load import Loaded
-from stockctl.env.model import Environment, Variable
+from stockctl.env.model import Environment
+from stockctl.env.variable import Variable
 
 
 @dataclass(frozen=True)

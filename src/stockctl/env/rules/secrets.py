@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
 from stockctl.env.dotenv import Binding
-from stockctl.env.model import Variable
 from stockctl.env.place import Place, is_default_password, place_of
 from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.strength import (
@@ -18,6 +17,7 @@ from stockctl.env.rules.strength import (
     is_thin,
     is_walk,
 )
+from stockctl.env.variable import Variable
 
 SECRET_LENGTH = 32  # characters; 32 hex digits are 128 bits
 FEWEST_DISTINCT = 10

@@ -11,10 +11,10 @@ from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
 from stockctl.core.units import parse_duration
 from stockctl.env.load import references
-from stockctl.env.model import Variable
 from stockctl.env.place import place_of
 from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.statements import named_anyhow
+from stockctl.env.variable import Variable
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # What tools themselves read from the environment; nobody declares these.

@@ -24,8 +24,9 @@ def verbs() -> list[str]:
     """Every verb there is; the environment stands for itself below deploy."""
     found = []
     for group in GROUPS:
-        commands = import_module(f"stockctl.cli.{group}").app.registered_commands
-        names = [command.name for command in commands]
+        app = import_module(f"stockctl.cli.{group}").app
+        app.load()
+        names = [command.name for command in app.registered_commands]
         found += [group] if names == [group] else [f"{group} {name}" for name in names]
     return [verb.replace("deploy ENV", "deploy staging") for verb in found]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -52,6 +53,15 @@ POSTGRES_PASSWORD={CANARY}1
 
 DATABASE_URL=postgresql://u:{CANARY}1@127.0.0.1/db
 """
+
+
+STRONG = re.compile(r"[A-Za-z0-9]{48}")
+
+
+def values_of(text: str) -> dict[str, str]:
+    """The values of a simple env file."""
+    pairs = re.findall(r"^(?:export )?(\w+) ?= ?'?([^'\s]*)", text, re.MULTILINE)
+    return dict(pairs)
 
 
 @dataclass(frozen=True)

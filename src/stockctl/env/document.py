@@ -82,15 +82,20 @@ def _finding(detail: ErrorDetails, layers: Layers, file: Where) -> Finding:
     where = layers.where(path) or file
     kind, said = detail["type"], detail["msg"]
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
-        near = get_close_matches(str(path[-1]), known, n=1)
-        fix = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
-        return Finding("C002", Severity.ERROR, f"{dotted(path)}: unknown key", where, fix)
+        return unknown_key(path, where)
     if kind == "missing":
         return Finding("C004", Severity.ERROR, f"{dotted(path)}: must be set", where)
     said = said.removeprefix("Value error, ")
     message = f"{dotted(path)}: {said}" if path else said
     return Finding("C003", Severity.ERROR, message, where)
+
+
+def unknown_key(path: KeyPath, where: Where) -> Finding:
+    """The finding for a key that the model does not have."""
+    known = _known_keys(path[:-1])
+    near = get_close_matches(str(path[-1]), known, n=1)
+    fix = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+    return Finding("C002", Severity.ERROR, f"{dotted(path)}: unknown key", where, fix)
 
 
 def _known_keys(path: KeyPath) -> list[str]:

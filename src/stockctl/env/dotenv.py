@@ -64,6 +64,11 @@ class EnvFile:
         return next((b.where for b in reversed(self.bindings) if b.key == key), None)
 
 
+def revealed(values: Mapping[str, Secret]) -> dict[str, str]:
+    """In clear, for whoever fills them in."""
+    return {key: value.reveal() for key, value in values.items()}
+
+
 def read_env_file(path: Path, label: str, process: Mapping[str, str]) -> EnvFile:
     """Reads `path`; `label` is what messages call it. Problems become findings, never exceptions.
 

@@ -12,13 +12,14 @@ from urllib.parse import unquote
 from stockctl.core.errors import ConfigurationError, Where
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
-from stockctl.env.document import check, dotted
-from stockctl.env.dotenv import EnvFile
+from stockctl.env.document import check, dotted, unknown_key
+from stockctl.env.dotenv import EnvFile, revealed
 from stockctl.env.env_file import open_env_file
 from stockctl.env.layers import Files, Layers, absolute, read_layers
 from stockctl.env.masking import is_secret, passwords_in
 from stockctl.env.model import Environment
 from stockctl.env.needs import ALL, Needs
+from stockctl.env.place import is_default
 from stockctl.env.positions import Path as KeyPath
 from stockctl.env.project import Project, is_there
 
@@ -44,7 +45,9 @@ class Loaded:
         secrets = [v for k, v in values.items() if is_secret(k, v, declared.get(k))]
         secrets += [url] if url else []
         written = [password for each in secrets for password in passwords_in(each)]
-        return [*secrets, *written, *(Secret(unquote(each.reveal())) for each in written)]
+        passwords = [*written, *(Secret(unquote(each.reveal())) for each in written)]
+        # `postgres` everybody knows; masked, it would make every message about it unreadable
+        return [each for each in (*secrets, *passwords) if not is_default(each.reveal())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +92,34 @@ def try_load(
     layers = read_layers(project, name, {} if files is None else files)
     if layers.findings:
         return Attempt(None, layers.findings, layers.findings, layers.texts)
-    data = _defaults(project, name, layers.data)
     env_file, unopened = open_env_file(project, layers, process)
     own = env_file.values() if env_file else {}
-    values = {**process, **{key: value.reveal() for key, value in own.items()}}
-    unset: list[tuple[KeyPath, Finding]] = []
-    filled = absolute(_fill(data, (), values, layers, unset), (), project.folder)
+    filled, unset = _filled(project, name, layers, {**process, **revealed(own)})
     file = Where(project.label(project.file(name)))
     environment, wrong = check(filled, layers, file, own, needs)
     wrong = [(path, each) for path, each in wrong if not _waits(filled, path)]
+    if "name" in layers.data:
+        wrong.append((("name",), unknown_key(("name",), layers.where(("name",)) or file)))
+    wrong += _missing_files(environment, layers, project, {path[:2] for path, _ in wrong})
     blocking = [each for path, each in (*unset, *wrong) if needs.holds(path)]
     if unopened:  # without its env file everything would be unset
         blocking = unopened if blocking or needs is ALL else []
         unset = []
-    findings = [*unopened, *(each for _, each in (*unset, *wrong))]
+    findings = _sorted([*unopened, *(each for _, each in (*unset, *wrong))])
     if environment is None:
-        return Attempt(None, _sorted(findings), _sorted(findings), layers.texts)
+        return Attempt(None, findings, findings, layers.texts)
     taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
-    told = {path[:2] for path, _ in wrong}
-    missing = [m for m in _missing_files(environment, layers, project) if m[0] not in told]
-    blocking += [each for path, each in missing if needs.holds(path)]
-    findings += [each for _, each in missing]
     loaded = Loaded(environment, env_file, layers, taken)
-    return Attempt(loaded, _sorted(findings), _sorted(blocking), layers.texts)
+    return Attempt(loaded, findings, _sorted(blocking), layers.texts)
+
+
+def _filled(
+    project: Project, name: str, layers: Layers, values: Mapping[str, str]
+) -> tuple[dict[str, Any], list[tuple[KeyPath, Finding]]]:
+    """The document with its defaults and with every `${NAME}` filled in; what is not set."""
+    unset: list[tuple[KeyPath, Finding]] = []
+    data = _defaults(project, name, layers.data)
+    return absolute(_fill(data, (), values, layers, unset), (), project.folder), unset
 
 
 def _defaults(project: Project, name: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -169,8 +177,11 @@ def _waits(data: Any, path: KeyPath) -> bool:
 
 
 def _missing_files(
-    environment: Environment, layers: Layers, project: Project
+    environment: Environment | None, layers: Layers, project: Project, told: set[KeyPath]
 ) -> list[tuple[KeyPath, Finding]]:
+    """What is named and not there, but for keys that are wrong anyhow."""
+    if environment is None:
+        return []
     service, database = environment.service, environment.database
     wanted: list[tuple[KeyPath, Path, bool]] = []
     if service:
@@ -181,7 +192,7 @@ def _missing_files(
         wanted.append((("database", "migrations"), database.migrations, True))
     found: list[tuple[KeyPath, Finding]] = []
     for key, path, folder in wanted:
-        if not is_there(path, folder=folder):
+        if key not in told and not is_there(path, folder=folder):
             kind = "folder" if folder else "file"
             message = f"{dotted(key)}: there is no {kind} {project.label(path)}"
             found.append((key, Finding("C006", Severity.ERROR, message, layers.where(key))))

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from stockctl.core.errors import ConfigurationError
-from stockctl.env.types import Duration, FilePath, ProjectName, SecretValue, Table
+from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
 
 
@@ -32,7 +32,7 @@ class Service(Table):
         min_length=1, description="The compose services that a release replaces."
     )
     web: str = Field(description="The one of them that takes requests.")
-    port: int = Field(ge=1, le=65535, description="Its port inside the container.")
+    port: Number = Field(ge=1, le=65535, description="Its port inside the container.")
     image: str = Field(
         pattern=r"^[a-z0-9][a-z0-9._/:-]*$",
         description="What is released, without a tag: the tag is the version.",
@@ -94,12 +94,12 @@ class DatabaseSettings(Table):
 class Keep(Table):
     """Which backups `backup prune` keeps. A backup stays if any rule wants it."""
 
-    last: int = Field(0, ge=0, description="The newest N.")
+    last: Number = Field(0, ge=0, description="The newest N.")
     within: Duration = Field(0.0, description="All that are younger than this.")
-    daily: int = Field(0, ge=0, description="The newest of each of the last N days that have one.")
-    weekly: int = Field(0, ge=0, description="The same for ISO weeks.")
-    monthly: int = Field(0, ge=0, description="The same for months.")
-    yearly: int = Field(0, ge=0, description="The same for years.")
+    daily: Number = Field(0, ge=0, description="The newest of each of the last N days with one.")
+    weekly: Number = Field(0, ge=0, description="The same for ISO weeks.")
+    monthly: Number = Field(0, ge=0, description="The same for months.")
+    yearly: Number = Field(0, ge=0, description="The same for years.")
 
 
 class BackupSettings(Table):
@@ -114,14 +114,14 @@ class BackupSettings(Table):
     identity_file: FilePath | None = Field(
         None, description="The age private key; needed only to restore an encrypted backup."
     )
-    compression: int = Field(3, ge=1, le=19, description="zstd level.")
+    compression: Number = Field(3, ge=1, le=19, description="zstd level.")
     keep: Keep = Field(
         default_factory=lambda: Keep.model_validate(
             {"last": 3, "within": "48h", "daily": 30, "monthly": 12}
         ),
         description="Retention: rules are ORed.",
     )
-    minimum: int = Field(3, ge=1, description="Prune never leaves fewer than this.")
+    minimum: Number = Field(3, ge=1, description="Prune never leaves fewer than this.")
 
 
 class DeploySettings(Table):
@@ -138,7 +138,7 @@ class DeploySettings(Table):
     stop_timeout: Duration = Field(
         30.0, description="How long the old container may take to finish what it holds."
     )
-    keep: int = Field(5, ge=1, description="How many releases stay recorded with their files.")
+    keep: Number = Field(5, ge=1, description="How many releases stay recorded with their files.")
 
 
 class SmokeCheck(Table):
@@ -151,17 +151,17 @@ class SmokeCheck(Table):
     json_body: Any | None = Field(
         None, alias="json", description="Sent as JSON; `{run}` in strings is a new id."
     )
-    status: tuple[int, ...] = Field(
+    status: tuple[Number, ...] = Field(
         (200,), min_length=1, description="Each answer must have one of these."
     )
-    any_status: int | None = Field(
+    any_status: Number | None = Field(
         None, description="With `repeat`: at least one answer must have this."
     )
     expect_headers: dict[str, str] = Field(
         default_factory=dict, description="Headers that must come back, with exactly this value."
     )
     contains: str | None = Field(None, description="Text that the body must hold.")
-    repeat: int = Field(1, ge=1, le=1000, description="How many times it is sent, in parallel.")
+    repeat: Number = Field(1, ge=1, le=1000, description="How many times it is sent, in parallel.")
     timeout: Duration = Field(10.0, description="For each answer.")
 
 

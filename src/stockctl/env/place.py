@@ -93,7 +93,12 @@ def _host_and_port(written: str) -> tuple[str, str | None]:
 
 def is_default_password(password: str, own: Collection[str]) -> bool:
     """One that an image or a tutorial comes with, or the name of the user or the database."""
-    return bool(password) and (password.lower() in _DEFAULTS or password in own)
+    return bool(password) and (is_default(password) or password in own)
+
+
+def is_default(password: str) -> bool:
+    """One that an image or a tutorial comes with."""
+    return password.lower() in _DEFAULTS
 
 
 def is_postgres(value: str) -> bool:

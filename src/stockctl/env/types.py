@@ -26,6 +26,12 @@ def _duration(value: Any) -> float:
     return parse_duration(value)
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
 def _secret(value: Any) -> Secret:
     if isinstance(value, Secret):
         return value
@@ -41,6 +47,9 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "examples": ["2s", "15m", "1h30m"]}),
 ]
 """Seconds; written `"2s"`, `"15m"`, `"1h30m"`."""
+
+Number = Annotated[int, BeforeValidator(_number)]
+"""A whole number, also as a string that a `${NAME}` made; `true` is none."""
 
 SecretValue = Annotated[
     Secret,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, StrictBool, field_validator
 
-from stockctl.env.types import Table
+from stockctl.env.types import Number, Table
 
 
 class Variable(Table):
@@ -29,7 +29,7 @@ class Variable(Table):
     secret: StrictBool | None = Field(
         None, description="Masked in every output. Default: by type, name and shape."
     )
-    min_length: int | None = Field(
+    min_length: Number | None = Field(
         None, ge=1, description="In characters. Default: 32 where `type` is `secret`."
     )
     allowed: tuple[str, ...] = Field((), description="The only values it may have.")

@@ -408,3 +408,15 @@ def test_a_dotted_path_has_no_empty_parts(path: list[str | int]) -> None:
 
 def test_a_warning_would_not_stop_a_load() -> None:
     assert Severity.WARNING is not Severity.ERROR
+
+
+def test_a_name_is_that_of_the_file_and_no_key(write: Write) -> None:
+    attempt = try_load(write(prod='name = "shop"\n'), "prod", {})
+    assert [(f.code, str(f.where)) for f in attempt.findings] == [
+        ("C002", "environments/prod.toml:1:1")
+    ]
+
+
+def test_true_is_no_port(write: Write) -> None:
+    attempt = try_load(write(prod=SERVICE.replace("port = 5000", "port = true")), "prod", {})
+    assert [f.code for f in attempt.findings] == ["C003"]

@@ -232,7 +232,9 @@ def _names(subject: Subject, binding: Binding) -> Iterator[str]:
     variable = subject.environment.variables.get(binding.key)
     if place := place_of(value):
         yield from (below_domain(place.host), place.database.lower())
-    elif _HOST_NAME.search(binding.key) or _DATABASE_NAME.fullmatch(binding.key):
+    elif _HOST_NAME.search(binding.key):
+        yield below_domain(value.lower())
+    elif _DATABASE_NAME.fullmatch(binding.key):
         yield value.lower()
     elif variable is not None and variable.type in ("url", "origins"):
         for each in value.split(","):

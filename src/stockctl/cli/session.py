@@ -8,19 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stockctl.cli.findings import said
 from stockctl.cli.output import Output
-from stockctl.cli.reporter import TerminalReporter
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import ConfigurationError, NoProject, StockctlError
-from stockctl.core.progress import Progress
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
 from stockctl.core.secret import Secret
 from stockctl.core.units import format_instant
 from stockctl.env.project import Project, find_project
+
+if TYPE_CHECKING:
+    from stockctl.cli.reporter import TerminalReporter
+    from stockctl.core.progress import Progress
 
 ENVELOPE_VERSION = 1
 
@@ -61,11 +63,15 @@ class Session:
     @property
     def reporter(self) -> TerminalReporter:
         if self._reporter is None:
+            from stockctl.cli.reporter import TerminalReporter
+
             self._reporter = TerminalReporter(self.output, verbose=self.verbose)
         return self._reporter
 
     def progress(self) -> Progress:
         """For one operation."""
+        from stockctl.core.progress import Progress
+
         return Progress(self.reporter, self.clock)
 
     def project(self) -> Project:
@@ -97,7 +103,7 @@ class Session:
 
     def finish(self, result: Result) -> int:
         """Show what is left to show; the exit code."""
-        self.reporter.stop()
+        self._stop()
         if self.as_json:
             ok = result.exit_code == 0
             self._document(ok, result.data, result.findings, None)
@@ -105,12 +111,16 @@ class Session:
 
     def fail(self, error: StockctlError) -> int:
         """Show an error; its exit code."""
-        self.reporter.stop()
+        self._stop()
         notes = getattr(error, "__notes__", [])
         error.details = "\n".join(filter(None, (error.details, *notes)))
         with suppress(OSError):  # on a full disk the exit code is all that can be told
             self._tell(error)
         return error.exit_code
+
+    def _stop(self) -> None:
+        if self._reporter is not None:
+            self._reporter.stop()
 
     def _tell(self, error: StockctlError) -> None:
         findings = error.findings if isinstance(error, ConfigurationError) else ()

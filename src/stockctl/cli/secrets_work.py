@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stockctl.cli.guard import confirm
 from stockctl.cli.session import Session
-from stockctl.cli.wiring import _private_folder
+from stockctl.cli.wiring import private_folder
 from stockctl.core.errors import ConfigurationError, HostFailed, Locked
 from stockctl.core.secret import Secret
 from stockctl.env.dotenv import EnvFile
@@ -62,7 +62,7 @@ class Work:
         """Nobody else changes the env file in the block, and the journal has it."""
         journal = self._journal()
         with suppress(HostFailed):  # the journal says what it misses; on a laptop that is fine
-            _private_folder(journal.directory)
+            private_folder(journal.directory)
         with self._lock(journal, doing), journal.operation(doing):
             yield
 
@@ -81,7 +81,7 @@ class Work:
         return Journal(LocalHost(), directory, name, self.session.clock, redactor, report)
 
     def _lock(self, journal: Journal, doing: str) -> AbstractContextManager[None]:
-        _private_folder(self.draft.folder)
+        private_folder(self.draft.folder)
         return journal.host.lock(self.draft.folder / LOCK, journal.holder(doing))
 
 

@@ -58,7 +58,7 @@ class Opened:
     def database(self) -> Iterator[Database]:
         """The environment's database; an embedded server lives as long as the block."""
         settings = self.database_settings()
-        _private_folder(self.directory)
+        private_folder(self.directory)
         if settings.embedded:
             from stockctl.system.embedded import serve
 
@@ -80,7 +80,7 @@ class Opened:
             )
         ours = Path(where) == self.directory / "backups"
         if ours:
-            _private_folder(self.directory)
+            private_folder(self.directory)
         return DirectoryStore(Path(where), make=ours)
 
     @contextmanager
@@ -92,7 +92,7 @@ class Opened:
         settings = self.environment.database
         embedded = settings is None or settings.embedded
         engine = Engine()
-        _private_folder(self.directory)
+        private_folder(self.directory)
         try:
             yield Site(
                 environment=self.environment,
@@ -144,7 +144,7 @@ def _database(environment: Environment, settings: DatabaseSettings | None) -> Da
     return Database(dsn, ClientTools(prefix=prefix))
 
 
-def _private_folder(directory: Path) -> None:
+def private_folder(directory: Path) -> None:
     """Made with a `.gitignore` of its own: what is kept here must not be committed."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

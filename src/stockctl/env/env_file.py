@@ -26,10 +26,7 @@ def open_env_file(
     missing = _missing(file, project, layers)
     if missing is not None:
         return None, [missing]
-    if not vault.is_sealed(file):
-        opened = read_env_file(file, label, process)
-    else:
-        opened = _open_sealed(file, label, layers, process)
+    opened = _open(file, label, layers, process)
     return opened, list(opened.findings)
 
 
@@ -41,16 +38,25 @@ def seal_of(layers: Layers) -> Seal:
     return Seal(recipients={name: key for name, key in named.items() if isinstance(key, str)})
 
 
-def _open_sealed(file: Path, label: str, layers: Layers, process: Mapping[str, str]) -> EnvFile:
+def _open(file: Path, label: str, layers: Layers, process: Mapping[str, str]) -> EnvFile:
+    """In clear, or sealed, whatever it is called; but a name that promises a seal is a promise."""
     try:
         if file.stat().st_size > vault.SIZE_LIMIT_BYTES:
-            return unreadable(file, label, "is larger than 12 MB: not an env file")
+            return unreadable(file, label, "is larger than 8 MB: not an env file")
         raw = file.read_bytes()
     except OSError as error:
         return unreadable(file, label, error.strerror or "cannot be read")
-    if not vault.looks_sealed(raw) and raw.strip():
+    if vault.looks_sealed(raw) or (vault.is_sealed(file) and not raw.strip()):
+        return _open_sealed(file, label, raw, layers, process)
+    if vault.is_sealed(file):
         fix = "Rotate what is in it if it was committed, and seal it."
         return unreadable(file, label, "is not sealed: its values are in clear", None, "E022", fix)
+    return read_env_file(file, label, process)
+
+
+def _open_sealed(
+    file: Path, label: str, raw: bytes, layers: Layers, process: Mapping[str, str]
+) -> EnvFile:
     try:
         plaintext = vault.open_sealed(raw, label, seal_of(layers), process)
     except ConfigurationError as error:
@@ -75,7 +81,7 @@ def _missing(file: Path, project: Project, layers: Layers) -> Finding | None:
         return None
     example = file.with_name(f"{file.name}.example")
     if vault.is_sealed(file):
-        fix = "stockctl env seal makes it of a plaintext env file."
+        fix = "stockctl env generate makes it, stockctl env seal makes it of a plaintext one."
     elif is_there(example):
         fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
     else:

@@ -21,6 +21,7 @@ _DIRECTIVE = re.compile(
     r"(?:[^\S\n]--(?P<reason>[^\n]*))?$"
 )
 _QUOTED = re.compile(r"^(?=[^#]*[=:])[^#\"']*(\"(?:\\.|[^\"\\])*\"|'[^']*')")
+_CODE = re.compile(r"[A-Z][0-9]{3}")  # anything else may be anything, a secret even
 _REASON = "# stockctl: ignore CODE -- why it is right here"
 
 
@@ -65,7 +66,8 @@ def _trouble(ignore: Ignore) -> str:
     if not ignore.codes:
         return "an ignore without a code"
     if unknown:
-        return f"an ignore of {', '.join(unknown)}, which is no code"
+        shown = [code if _CODE.fullmatch(code) else "what" for code in unknown]
+        return f"an ignore of {', '.join(shown)} that is no code"
     fatal = [code for code in ignore.codes if not RULES[code].ignorable]
     if fatal:
         return f"{', '.join(fatal)} cannot be ignored"

@@ -43,7 +43,7 @@ class Loaded:
         values = {**self.process, **(self.env_file.values() if self.env_file else {})}
         declared = self.environment.variables
         secrets = [v for k, v in values.items() if is_secret(k, v, declared.get(k))]
-        secrets += [url] if url else []
+        secrets += [url] if url and not references(url.reveal()) else []
         written = [password for each in secrets for password in passwords_in(each)]
         passwords = [*written, *(Secret(unquote(each.reveal())) for each in written)]
         # `postgres` everybody knows; masked, it would make every message about it unreadable

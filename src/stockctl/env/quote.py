@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from stockctl.core.report import Finding
 from stockctl.core.secret import MASK
 
-_DIRECTIVE = "# stockctl:"
+_DIRECTIVE = re.compile(r"\s*#\s*stockctl: ignore(?:-file)?(?:[ ,]+[A-Z][0-9]{3})*(?:\s+--.*)?\s*")
 _ASSIGNED = re.compile(r"(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*", re.DOTALL)
 _STRING = re.compile(r"(\"\"\"|'''|[\"'])(?P<inside>(?:\\.|(?!\1).)*)(?:\1|$)")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -22,7 +22,7 @@ def quote(finding: Finding, lines: Mapping[str, list[str]]) -> str:
     if where is None or where.line is None or where.line > len(lines.get(where.file, ())):
         return ""
     line = lines[where.file][where.line - 1].strip("\ufeff\r")
-    if not line.strip() or line.lstrip().startswith(_DIRECTIVE):
+    if not line.strip() or _DIRECTIVE.fullmatch(line):
         return line.rstrip()
     if where.file.endswith(".toml"):
         return _toml(line)

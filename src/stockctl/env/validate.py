@@ -67,7 +67,7 @@ def validate(
 def _rules(subject: Subject) -> set[Finding]:
     found = {each for file in subject.compose for each in file.findings}
     for rule in RULES.values():
-        if rule.check is not None:
+        if rule.check is not None and (rule.without_values or not subject.blind):
             found.update(rule.check(subject))
     return found
 
@@ -96,10 +96,10 @@ def _subjects(
             env,
             process,
             compose=tuple(compose[p] for p in (service.compose if service else ()) if p in compose),
-            example=_example(env, process),
+            example=_example(env, name, process),
             mode=_mode(env),
             tracked=env.path in in_git,
-            copy=_copy(env, project),
+            copy=_copy(env, name, project),
             file=Where(project.label(project.file(name))),
             earlier=tuple(subjects.values()),
         )
@@ -110,24 +110,14 @@ def _subjects(
     }
 
 
-def _example(env: EnvFile, process: Mapping[str, str]) -> dict[str, Secret]:
+def _example(env: EnvFile, name: str, process: Mapping[str, str]) -> dict[str, Secret]:
     """What the example file beside an env file sets."""
     if not env.label:
         return {}
-    path = plain_path(env.path)
-    example = path.with_name(f"{path.name}.example")
-    if not is_there(example):
-        return {}
-    return read_env_file(example, example.name, process).values()
-
-
-def plain_path(path: Path) -> Path:
-    """The name that a sealed env file has in clear: `prod.env.age` is `.env.prod`."""
-    if not vault.is_sealed(path):
-        return path
-    stem = path.name.removesuffix(vault.SUFFIX)
-    name = stem.removesuffix(".env")
-    return path.with_name(f".env.{name}" if name != stem else stem)
+    plain = vault.plain_names(env.path.name, name) if env.sealed else (env.path.name,)
+    examples = (env.path.with_name(f"{each}.example") for each in plain)
+    example = next((path for path in examples if is_there(path)), None)
+    return read_env_file(example, example.name, process).values() if example else {}
 
 
 def _mode(env: EnvFile) -> int | None:
@@ -139,11 +129,11 @@ def _mode(env: EnvFile) -> int | None:
         return None
 
 
-def _copy(env: EnvFile, project: Project) -> str | None:
+def _copy(env: EnvFile, name: str, project: Project) -> str | None:
+    """A plaintext file beside a sealed one."""
     if not env.sealed:
         return None
-    stem = env.path.name.removesuffix(vault.SUFFIX)
-    copies = (plain_path(env.path), env.path.with_name(stem))
+    copies = (env.path.with_name(each) for each in vault.plain_names(env.path.name, name))
     return next((project.label(path) for path in copies if is_there(path)), None)
 
 

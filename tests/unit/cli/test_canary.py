@@ -94,7 +94,7 @@ def shown(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     lines=st.lists(st.sampled_from(LINES), min_size=1, max_size=8),

@@ -45,6 +45,7 @@ def _database(subject: Subject) -> Place | None:
 @rule(
     "E018",
     Severity.ERROR,
+    without_values=True,
     bad=_two('[host]\ndirectory = "/srv/shop"\n', '[host]\ndirectory = "/srv/shop"\n'),
     good=_two('[host]\ndirectory = "/srv/prod"\n', '[host]\ndirectory = "/srv/staging"\n'),
 )
@@ -62,6 +63,7 @@ def shared_directory(subject: Subject) -> Iterator[Finding]:
 @rule(
     "E036",
     Severity.ERROR,
+    without_values=True,
     bad=_two('[backup]\nstore = "/backups"\n', '[backup]\nstore = "/backups/staging"\n'),
     good=_two('[backup]\nstore = "/backups/prod"\n', '[backup]\nstore = "/backups/staging"\n'),
 )

@@ -48,6 +48,12 @@ class Subject:
         return self.environment.name
 
     @property
+    def blind(self) -> bool:
+        """Whether its env file could not be read, so that nothing is known of its values."""
+        named = self.environment.env_file is not None
+        return bool(self.env.findings) or (named and not self.env.label)
+
+    @property
     def production(self) -> bool:
         return self.environment.kind == "production"
 
@@ -94,20 +100,29 @@ class Rule:
     good: Files
     check: Function | None = None
     ignorable: bool = True
+    without_values: bool = False
 
 
 RULES: dict[str, Rule] = {}
 
 
 def rule(
-    code: str, severity: Severity, *, bad: Files, good: Files
+    code: str, severity: Severity, *, bad: Files, good: Files, without_values: bool = False
 ) -> Callable[[Function], Function]:
-    """Registers a function as the rule `code`; its name, with dashes, is the rule's."""
+    """Registers a function as the rule `code`; its name, with dashes, is the rule's.
+
+    `without_values`: it says something sensible also where the env file could not be read.
+    """
 
     def register(function: Function) -> Function:
         what, _, why = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
         name = function.__name__.replace("_", "-")
-        _add(Rule(code, severity, name, " ".join(what.split()), why, bad, good, function))
+        what = " ".join(what.split())
+        _add(
+            Rule(
+                code, severity, name, what, why, bad, good, function, without_values=without_values
+            )
+        )
         return function
 
     return register

@@ -12,6 +12,7 @@ from stockctl.env.rules.base import Subject, found, prod, rule
 @rule(
     "E020",
     Severity.ERROR,
+    without_values=True,
     bad={**prod("A=1\n"), "mode of .env.prod": "0644"},
     good=prod("A=1\n"),
 )
@@ -29,6 +30,7 @@ def readable_by_others(subject: Subject) -> Iterator[Finding]:
 @rule(
     "E021",
     Severity.ERROR,
+    without_values=True,
     bad={**prod("A=1\n"), "tracked by git": ".env.prod"},
     good=prod("A=1\n"),
 )

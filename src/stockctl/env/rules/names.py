@@ -17,7 +17,7 @@ VERBS_OF_DEPLOY = frozenset(
 )
 
 
-@rule("C008", Severity.ERROR, bad={"status.toml": ""}, good={"prod.toml": ""})
+@rule("C008", Severity.ERROR, without_values=True, bad={"status.toml": ""}, good={"prod.toml": ""})
 def named_like_a_verb(subject: Subject) -> Iterator[Finding]:
     """An environment is called like a verb of `stockctl deploy`.
 
@@ -49,6 +49,7 @@ def not_a_postgres_url(subject: Subject) -> Iterator[Finding]:
 @rule(
     "C012",
     Severity.ERROR,
+    without_values=True,
     bad={"prod.toml": '[seal.recipients]\nalice = "AGE-SECRET-KEY-1"\n'},
     good=prod("A=1\n"),
 )

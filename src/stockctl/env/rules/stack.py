@@ -30,6 +30,7 @@ def _stack(compose: str, env: str = "A=1\n", toml: str = _SERVICE) -> dict[str, 
 @rule(
     "C009",
     Severity.ERROR,
+    without_values=True,
     bad=_stack("services:\n  web:\n    image: shop\n"),
     good=_stack(_APP),
 )
@@ -69,7 +70,7 @@ def compose_variable_unset(subject: Subject) -> Iterator[Finding]:
             if reference.defaulted or there or name in told:
                 continue
             told.add(name)
-            fix = f"Set {name} in the env file, or write ${{{name}:-default}}."
+            fix = f"Set {name} in the env file, or give it a default here."
             yield found("E033", reference.where, f"{name} has neither value nor default", fix)
 
 

@@ -24,6 +24,7 @@ _PATH_KEYS = {
     ("backup", "store"),
     ("backup", "identity_file"),
 }
+_TABLES = {path[:end] for path in _PATH_KEYS for end in range(len(path))}  # around these
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ def read_layers(project: Project, name: str, files: Files | None = None) -> Laye
     data: dict[str, Any] = {}
     sources: dict[KeyPath, Where] = {}
     for layer in reversed(chain):
-        _forget_replaced(sources, layer.data, ())
+        if sources:
+            _forget_replaced(sources, layer.data, ())
         data = _merge(data, layer.data)
         sources |= layer.sources
     return Layers(data, sources, tuple(findings), texts)
@@ -134,7 +136,7 @@ def _syntax_error(label: str, message: str) -> Finding:
 
 def absolute(value: Any, path: KeyPath, folder: Path) -> Any:
     """Paths as seen from `folder`. One that begins with `${NAME}` waits until that is known."""
-    if isinstance(value, dict):
+    if path in _TABLES and isinstance(value, dict):
         return {key: absolute(item, (*path, key), folder) for key, item in value.items()}
     if path not in _PATH_KEYS:
         return value

@@ -147,7 +147,7 @@ def _fill(
         return {k: _fill(v, (*path, k), values, layers, findings) for k, v in value.items()}
     if isinstance(value, list):
         return [_fill(v, (*path, i), values, layers, findings) for i, v in enumerate(value)]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "${" not in value:
         return value
     for name in dict.fromkeys(_REFERENCE.findall(value)):
         if name not in values:
@@ -160,10 +160,15 @@ def _fill(
 
 def references(value: Any) -> set[str]:
     """Every NAME that some `${NAME}` asks for."""
-    if isinstance(value, dict | list):
-        inner = value.values() if isinstance(value, dict) else value
-        return {name for item in inner for name in references(item)}
-    return set(_REFERENCE.findall(value)) if isinstance(value, str) else set()
+    found: set[str] = set()
+    left = [value]
+    while left:  # no recursion: hundreds of variables are declared in tables of their own
+        item = left.pop()
+        if isinstance(item, str):
+            found.update(_REFERENCE.findall(item) if "${" in item else ())
+        elif isinstance(item, dict | list):
+            left += item.values() if isinstance(item, dict) else item
+    return found
 
 
 def _waits(data: Any, path: KeyPath) -> bool:

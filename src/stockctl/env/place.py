@@ -52,7 +52,7 @@ class Place:
 
 def place_of(value: str) -> Place | None:
     """The parts, as libpq reads them; None for what is not a database's URL."""
-    if not _DATABASES.match(value):
+    if "://" not in value or not _DATABASES.match(value):  # nearly every value has no :// in it
         return None
     try:
         parts = urlsplit(value)

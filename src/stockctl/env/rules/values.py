@@ -166,7 +166,7 @@ def unknown_variable(subject: Subject) -> Iterator[Finding]:
     only what is nearly called like a declared one. Mostly it is a misspelling, and the variable
     that was meant keeps its default.
     """
-    declared = list(subject.environment.variables)
+    declared = subject.environment.variables
     used = references(subject.loaded.layers.data)
     used |= {each.name for file in subject.compose for each in file.references}
     passed_on = any(file.passes_on(subject.env.path) for file in subject.compose)

@@ -11,7 +11,7 @@ from stockctl.core.secret import MASK
 _DIRECTIVE = re.compile(r"\s*#\s*stockctl: ignore(?:-file)?(?:[ ,]+[A-Z][0-9]{3})*(?:\s+--.*)?\s*")
 _ASSIGNED = re.compile(r"(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*", re.DOTALL)
 _STRING = re.compile(r"(\"\"\"|'''|[\"'])(?P<inside>(?:\\.|(?!\1).)*)(?:\1|$)")
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<more>[^}]*)\}")
 _YAML = re.compile(r"(?P<key>\s*(?:-\s+)?(?:[\w.-]+:(?:\s|$)|-\s))(?P<value>.*)")
 _NO_SECRETS = ("E034", "E035")  # an image, a port
 
@@ -46,7 +46,10 @@ def _yaml(line: str) -> str:
 
 
 def _masked(text: str) -> str:
-    """`a${X}b` as `***${X}***`."""
-    kept = _REFERENCE.findall(text)
-    parts = [MASK if part else "" for part in _REFERENCE.split(text)]
-    return "".join(part + reference for part, reference in zip(parts, [*kept, ""], strict=True))
+    """`a${X}b${Y:-c}` as `***${X}***${Y…}`."""
+    shown, done = "", 0
+    for reference in _REFERENCE.finditer(text):
+        shown += MASK if reference.start() > done else ""
+        shown += f"${{{reference['name']}{'…' if reference['more'] else ''}}}"
+        done = reference.end()
+    return shown + (MASK if done < len(text) else "")

@@ -26,6 +26,7 @@ SHOWN = [
     ("prod.toml", "half a value", "***"),
     ("compose.yaml", "      KEY: ${API_KEY}", "      KEY: ${API_KEY}"),
     ("compose.yaml", "      URL: postgres://app:pw@db/${DB}", "      URL: ***${DB}"),
+    ("compose.yaml", "      KEY: ${API_KEY:-hunter2hunter2}", "      KEY: ${API_KEY…}"),
     ("compose.yaml", "  - PASSWORD=hunter2hunter2", "  - ***"),
     ("compose.yaml", "}{", "***"),
 ]

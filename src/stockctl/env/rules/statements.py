@@ -124,12 +124,16 @@ def read_differently(subject: Subject) -> Iterator[Finding]:
     yield from _odd_line_ends(subject)
     for binding in subject.env.bindings:
         written = binding.written.reveal()
-        told = not NAME.fullmatch(binding.key) or binding.unset or swallowed_keys(binding)
-        if not _ORDINARY.fullmatch(written) and not told:
+        if not _ORDINARY.fullmatch(written) and not _is_told(binding):
             why = differs(written, known, subject.bound.keys())
             if why:
                 yield found("E007", binding.where, f"{binding.key}: {why}", FIX)
         known[binding.key] = binding.value.reveal()
+
+
+def _is_told(binding: Binding) -> bool:
+    """Whether another rule has something to say about the statement."""
+    return not NAME.fullmatch(binding.key) or bool(binding.unset or swallowed_keys(binding))
 
 
 def _odd_line_ends(subject: Subject) -> Iterator[Finding]:

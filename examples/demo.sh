@@ -62,7 +62,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-secret() { python3 -c 'import secrets; print(secrets.token_hex(32))'; }
 
 copy_project() {
   cp -r "$REPO/environments" "$REPO/migrations" "$PROJECT/"
@@ -110,14 +109,16 @@ tell "Its secrets come from an env file, which somebody filled in badly:"
 port="$(free_port)" postgres_port="$(free_port)"
 sed -e "s/^PORT=.*/PORT=$port/; s/^POSTGRES_PORT=.*/POSTGRES_PORT=$postgres_port/" \
   -e "s|^# POSTGRES_IMAGE=.*|POSTGRES_IMAGE=stockctl-testbed/postgres:15|" \
-  -e "s/^SESSION_SECRET=.*/SESSION_SECRET=changeme/; s/^JWT_SECRET=.*/JWT_SECRET=$(secret)/" \
+  -e "s/^SESSION_SECRET=.*/SESSION_SECRET=changeme/" \
   environments/.env.staging.example >environments/.env.staging
-expect 3 stockctl env validate staging
-tell "Mended:"
-sed -i -e "s/^SESSION_SECRET=.*/SESSION_SECRET=$(secret)/; s/^POSTGRES_PASSWORD=.*/POSTGRES_PASSWORD=$(secret)/" \
-  environments/.env.staging
 chmod 600 environments/.env.staging
+expect 3 stockctl env validate staging
+tell "No command that changes something would begin now. Strong values for what is missing or a placeholder:"
+run stockctl env generate staging
 run stockctl env validate staging
+tell "What the environment comes to, and which line says so (its last lines):"
+show stockctl env show staging
+stockctl env show staging | tail -n 12
 
 title "4. The first deploy: image, services, backup, migrations, start, health, smoke"
 run stockctl deploy staging --plan

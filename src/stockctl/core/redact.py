@@ -16,22 +16,18 @@ if TYPE_CHECKING:
 # Shorter values would mask ordinary words; `env validate` refuses secrets this short anyway.
 SHORTEST_KNOWN_SECRET = 6
 
+# Compiled, and then remembered, by `re` when the first text comes: 1 ms of every start.
 _SHAPES = (
     # user:password@ in a URL; the user stays readable
     # and an unescaped `@` belongs to the password where one more follows
-    re.compile(
-        r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?:@[^\s@\"',]+)*(?=@)", re.IGNORECASE
-    ),
-    re.compile(r"(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE),
-    re.compile(
-        # also as the end of a longer name: POSTGRES_PASSWORD, PGPASSWORD, "session_token"
-        r"(?P<keep>(?:api[_-]?key|password|passwd|secret|token)[\"']?\s*[=:]\s*)"
-        r"(?:\"[^\"\n]{4,}\"|'[^'\n]{4,}'|[\"']?[^\s\"',;&]{4,})",
-        re.IGNORECASE,
-    ),
-    re.compile(r"(?P<keep>)\bsk-[A-Za-z0-9_-]{8,}"),
-    re.compile(r"(?P<keep>)\bAGE-SECRET-KEY-1[0-9A-Z]+"),
-    re.compile(r"(?P<keep>)\bAKIA[0-9A-Z]{16}\b"),
+    r"(?i)(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?:@[^\s@\"',]+)*(?=@)",
+    r"(?i)(?P<keep>\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}",
+    # also as the end of a longer name: POSTGRES_PASSWORD, PGPASSWORD, "session_token"
+    r"(?i)(?P<keep>(?:api[_-]?key|password|passwd|secret|token)[\"']?\s*[=:]\s*)"
+    r"(?:\"[^\"\n]{4,}\"|'[^'\n]{4,}'|[\"']?[^\s\"',;&]{4,})",
+    r"(?P<keep>)\bsk-[A-Za-z0-9_-]{8,}",
+    r"(?P<keep>)\bAGE-SECRET-KEY-1[0-9A-Z]+",
+    r"(?P<keep>)\bAKIA[0-9A-Z]{16}\b",
 )
 
 
@@ -75,7 +71,7 @@ class Redactor:
         if self._known:
             text = self._mask(text)
         for shape in _SHAPES:
-            text = shape.sub(rf"\g<keep>{MASK}", text)
+            text = re.sub(shape, rf"\g<keep>{MASK}", text)
         return text
 
     def _mask(self, text: str) -> str:

@@ -27,41 +27,39 @@ _PLAIN_COMMENT = re.compile(r" #.*")
 _REFERENCE = re.compile(rf"\$\{{(?P<name>{_NAME})(?::-(?P<default>[^${{}}\\\n]*))?\}}")
 _ESCAPE = r"(?<!\\)(?:\\\\)*\\"  # a backslash that is not itself escaped
 
-# Part of the statement (see _parts), what is found in it, why that matters; the first one counts
-REASONS = tuple(
-    (part, re.compile(pattern), reason)
-    for part, pattern, reason in (
-        ("all", r"\r", "python-dotenv ends the line at a carriage return, Compose does not"),
-        ("bare", r"[\x1c-\x1f]", "a control character is white space to python-dotenv only"),
-        ("bare", r"\A[^=]*=\s+#", "# after = and a space is a comment to python-dotenv only"),
-        ("plain", r"\A\s", "python-dotenv drops white space after = that Compose keeps"),
-        (
-            "plain",
-            r"\A(?:(?! #).)*[^\S ]#",
-            "this white space before # begins a comment to python-dotenv, to Compose a space does",
-        ),
-        ("single", r"\\\\", "python-dotenv makes one of two backslashes in '', Compose keeps both"),
-        (
-            "single",
-            r"\$\{[^}:]*(?::-[^}]*)?\}",
-            "python-dotenv replaces ${NAME} in single quotes, too, Compose keeps it",
-        ),
-        ("double", _ESCAPE + r"\$", "Compose reads \\$ as $, python-dotenv keeps the backslash"),
-        ("double", _ESCAPE + "'", "python-dotenv reads \\' as ', Compose keeps the backslash"),
-        ("double", _ESCAPE + "0", "Compose reads \\0 as an octal number, python-dotenv keeps it"),
-        ("filled", r"\$\$", "Compose reads $$ as one $, python-dotenv keeps both"),
-        (
-            "filled",
-            rf"(?!{_REFERENCE.pattern})\$\{{",
-            "behind ${ they agree on ${NAME} and ${NAME:-plain text} only",
-        ),
-        # Go folds case: the long s and the Kelvin sign are letters of a name to Compose
-        (
-            "filled",
-            r"\$[A-Za-z_\u017f\u212a]",
-            "Compose expands $NAME without braces, python-dotenv keeps it",
-        ),
-    )
+# Part of the statement (see _parts), what is found in it, why that matters; the first one counts.
+# `re` compiles each, and remembers it, when there is such a part.
+REASONS = (
+    ("all", r"\r", "python-dotenv ends the line at a carriage return, Compose does not"),
+    ("bare", r"[\x1c-\x1f]", "a control character is white space to python-dotenv only"),
+    ("bare", r"\A[^=]*=\s+#", "# after = and a space is a comment to python-dotenv only"),
+    ("plain", r"\A\s", "python-dotenv drops white space after = that Compose keeps"),
+    (
+        "plain",
+        r"\A(?:(?! #).)*[^\S ]#",
+        "this white space before # begins a comment to python-dotenv, to Compose a space does",
+    ),
+    ("single", r"\\\\", "python-dotenv makes one of two backslashes in '', Compose keeps both"),
+    (
+        "single",
+        r"\$\{[^}:]*(?::-[^}]*)?\}",
+        "python-dotenv replaces ${NAME} in single quotes, too, Compose keeps it",
+    ),
+    ("double", _ESCAPE + r"\$", "Compose reads \\$ as $, python-dotenv keeps the backslash"),
+    ("double", _ESCAPE + "'", "python-dotenv reads \\' as ', Compose keeps the backslash"),
+    ("double", _ESCAPE + "0", "Compose reads \\0 as an octal number, python-dotenv keeps it"),
+    ("filled", r"\$\$", "Compose reads $$ as one $, python-dotenv keeps both"),
+    (
+        "filled",
+        rf"(?!{_REFERENCE.pattern})\$\{{",
+        "behind ${ they agree on ${NAME} and ${NAME:-plain text} only",
+    ),
+    # Go folds case: the long s and the Kelvin sign are letters of a name to Compose
+    (
+        "filled",
+        r"\$[A-Za-z_\u017f\u212a]",
+        "Compose expands $NAME without braces, python-dotenv keeps it",
+    ),
 )
 
 
@@ -77,7 +75,7 @@ def differs(written: str, known: Mapping[str, str], keys: Collection[str] = ()) 
         return "Compose refuses quotes around a key, and unusual white space before ="
     parts = _parts(written, statement)
     for part, pattern, reason in REASONS:
-        if pattern.search(parts.get(part, "")):
+        if part in parts and re.search(pattern, parts[part]):
             return reason
     for reference in _REFERENCE.finditer(parts.get("filled", "")):
         name, default = reference["name"], reference["default"]

@@ -8,6 +8,7 @@ says what is wrong (first line) and why that matters (the rest), its examples sh
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,12 @@ from stockctl.env.dotenv import Binding, EnvFile
 from stockctl.env.load import Loaded
 from stockctl.env.model import Environment
 from stockctl.env.variable import Variable
+
+# Names that nobody declared and that can only be secrets of one's own.
+_NAMED = re.compile(
+    r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|SECRET_KEY|PRIVATE_KEY|SIGNING_KEY)(?:_[A-Z]+)?$"
+)
+_NOT_A_VALUE = re.compile(r"_(?:FILE|PATH|URL|NAME|ARN|LENGTH|TTL|AGE|EXPIRY|ENABLED)$")
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,23 @@ class Subject:
         for binding in self.bound.values():
             if binding.value and binding.key in variables:
                 yield binding, variables[binding.key]
+
+    @cached_property
+    def secrets(self) -> tuple[tuple[Binding, Variable | None], ...]:
+        """The bindings that hold a secret: declared ones, and undeclared ones by their names."""
+        return tuple(self._secrets())
+
+    def _secrets(self) -> Iterator[tuple[Binding, Variable | None]]:
+        variables = self.environment.variables
+        for binding in self.bound.values():
+            variable = variables.get(binding.key)
+            if not binding.value:
+                continue
+            if variable is not None:
+                if variable.type == "secret" or variable.secret:
+                    yield binding, variable
+            elif _NAMED.search(binding.key) and not _NOT_A_VALUE.search(binding.key):
+                yield binding, None
 
     def toml(self, *path: str | int) -> Where | None:
         """Where a key of the TOML files stands."""

@@ -22,34 +22,15 @@ from stockctl.env.variable import Variable
 SECRET_LENGTH = 32  # characters; 32 hex digits are 128 bits
 FEWEST_DISTINCT = 10
 FEWEST_ANYWHERE = 5
-# Names that nobody declared and that can only be secrets of one's own.
-_NAMED = re.compile(
-    r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|SECRET_KEY|PRIVATE_KEY|SIGNING_KEY)(?:_[A-Z]+)?$"
-)
 _TEST_KEY = re.compile(r"[a-z]{2}_test_")  # Stripe and others: no money moves
 _PASSWORD = re.compile(r"PASSW(?:OR)?D|_PWD")
-_NOT_A_VALUE = re.compile(r"_(?:FILE|PATH|URL|NAME|ARN|LENGTH|TTL|AGE|EXPIRY|ENABLED)$")
 _DECLARED = '[variables.SESSION_SECRET]\ntype = "secret"\n'
 GOOD = "SESSION_SECRET=V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E\n"
 
 
-def secrets_of(subject: Subject) -> Iterator[tuple[Binding, Variable | None]]:
-    """The bindings that hold a secret: declared ones, and undeclared ones by their names."""
-    variables = subject.environment.variables
-    for binding in subject.bound.values():
-        variable = variables.get(binding.key)
-        if not binding.value:
-            continue
-        if variable is not None:
-            if variable.type == "secret" or variable.secret:
-                yield binding, variable
-        elif _NAMED.search(binding.key) and not _NOT_A_VALUE.search(binding.key):
-            yield binding, None
-
-
 def own_secrets(subject: Subject) -> Iterator[Binding]:
     """Those that only this environment may know: not the key of somebody else's service."""
-    for binding, variable in secrets_of(subject):
+    for binding, variable in subject.secrets:
         if variable is None or variable.type == "secret":
             yield binding
 
@@ -96,7 +77,7 @@ def common_password(subject: Subject) -> Iterator[Finding]:
 
     Lists of these are what is tried first.
     """
-    for binding, _ in secrets_of(subject):
+    for binding, _ in subject.secrets:
         if is_common(binding.value.reveal()):
             message = f"{binding.key} is a common password"
             yield found("E011", binding.where, message, rotate(subject, binding))
@@ -113,7 +94,7 @@ def few_distinct_characters(subject: Subject) -> Iterator[Finding]:
 
     A generated one of 32 characters has more than 10, even of hexadecimal digits.
     """
-    for binding, variable in secrets_of(subject):
+    for binding, variable in subject.secrets:
         strict = variable is not None and variable.type == "secret"
         fewest = FEWEST_DISTINCT if strict else FEWEST_ANYWHERE
         long_enough = len(binding.value) >= max(shortest(variable), 8)
@@ -133,7 +114,7 @@ def sequence_or_keyboard_walk(subject: Subject) -> Iterator[Finding]:
 
     It is long and looks varied, and it is in the lists.
     """
-    for binding, _ in secrets_of(subject):
+    for binding, _ in subject.secrets:
         if is_walk(binding.value.reveal()):
             message = f"{binding.key} is a sequence or a walk over the keyboard"
             yield found("E013", binding.where, message, rotate(subject, binding))
@@ -151,7 +132,7 @@ def placeholder(subject: Subject) -> Iterator[Finding]:
     It was meant to be replaced, or it is the test key of a service, in production. For what is not
     a secret only the plain cases count, `<your-key>` or `changeme`.
     """
-    secret = {binding.key for binding, _ in secrets_of(subject)}
+    secret = {binding.key for binding, _ in subject.secrets}
     for binding in subject.bound.values():
         value = binding.value.reveal()
         place = place_of(value)
@@ -243,7 +224,7 @@ def same_as_example(subject: Subject) -> Iterator[Finding]:
 
     The example is committed: everybody knows it.
     """
-    for binding, _ in secrets_of(subject):
+    for binding, _ in subject.secrets:
         if subject.example.get(binding.key) == binding.value:
             message = f"{binding.key} has the value of the example file"
             yield found("E019", binding.where, message, rotate(subject, binding))
@@ -260,7 +241,7 @@ def low_entropy(subject: Subject) -> Iterator[Finding]:
 
     Perhaps somebody made it longer by pasting it twice.
     """
-    for binding, _ in secrets_of(subject):
+    for binding, _ in subject.secrets:
         value = binding.value.reveal()
         if not is_thin(value):
             continue

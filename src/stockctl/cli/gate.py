@@ -61,7 +61,7 @@ def tracked_in(project: Project) -> Tracked:
     def ask(files: Sequence[Path]) -> set[Path]:
         from stockctl.system import git
 
-        if not git.is_repository(project.folder):
+        if not git.may_track(files, project.folder):
             return set()
         from stockctl.system.local import LocalHost
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 
 # Words that are hardly ever in a random value, also written in leet … In lower case, and each
 # begins with a letter: then `re` looks at the places of these letters only, ten times as fast.
@@ -116,6 +117,7 @@ def is_common(value: str) -> bool:
     return value.isdigit() and len(value) < 16
 
 
+@lru_cache(maxsize=1024)  # three rules ask, mostly about the same values
 def is_walk(value: str) -> bool:
     """Letters or digits in order, or neighbours on a keyboard; also two such in turn (`a1b2c3d4`,
     `abc123def456`) and with each character several times."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -126,3 +127,27 @@ def test_a_known_secret_never_survives_a_document(noise: Any) -> None:
 def test_numbers_and_truth_stay_what_they_are() -> None:
     document = {"a": 1, "b": 1.5, "c": True, "d": None}
     assert Redactor().data(document) == document
+
+
+def test_no_thread_goes_on_while_another_one_learns() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(Secret):
+        def reveal(self) -> str:
+            asked.set()
+            assert go_on.wait(60)
+            return super().reveal()
+
+    redactor, heard = Redactor(), []
+    redactor.learn([Slow(CANARY)])
+    threads = [
+        threading.Thread(target=lambda: heard.append(redactor.text(f"x {CANARY}")))
+        for _ in range(2)
+    ]
+    threads[0].start()
+    assert asked.wait(60)
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert heard == [f"x {MASK}"] * 2

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stockctl.cli.session import Session
-from stockctl.core.errors import HostFailed, ToolFailed, ToolMissing, UsageError
+from stockctl.core.errors import HostFailed, Refused, ToolFailed, ToolMissing, UsageError
 from stockctl.env.workspace import private_folder
 
 _VIM = re.compile(r"n?vim(\.\w+)?|vimx")
@@ -54,6 +54,7 @@ def edited(
     block, whatever the editor leaves beside it.
     """
     command = discreet(editor_command(process))
+    _require_somebody(session, process)
     with private_folder(process) as folder:
         file = folder / name
         _write(file, plain)
@@ -62,6 +63,18 @@ def edited(
             result = _read(file)
             if accept(result):
                 return result
+
+
+def _require_somebody(session: Session, process: Mapping[str, str]) -> None:
+    """An editor that draws on the screen must not draw into a log. One that was named may be a
+    program that needs no screen."""
+    named = process.get("VISUAL", "").strip() or process.get("EDITOR", "").strip()
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if session.no_input or not (terminal or named):
+        raise Refused(
+            "there is no terminal to edit on: nothing was changed",
+            hint="Run it on a terminal, or name a program in $EDITOR that needs none.",
+        )
 
 
 def _edit(argv: tuple[str, ...], *, quiet: bool) -> None:

@@ -47,7 +47,8 @@ def seal(
     target = work.draft.project.label(sealed_path(work.draft))
     sealed = already_sealed(work.draft) and not again
     if plan:
-        return _planned(work, target, f"{work.draft.label} would be sealed as {target}", sealed)
+        what = "again" if work.draft.label == target else f"as {target}"
+        return _planned(work, target, f"{work.draft.label} would be sealed {what}", sealed)
     if sealed and not plain_path(work.draft).exists():
         return _planned(work, target, "", nothing=True)
     if not sealed:

@@ -32,6 +32,7 @@ class Opened:
     loaded: Loaded
     host: LocalHost
     journal: Journal
+    needs: Needs = ALL
 
     @property
     def environment(self) -> Environment:
@@ -67,6 +68,20 @@ class Opened:
         else:
             yield _database(self.environment, settings)
 
+    def _site_database(self) -> Database | None:
+        """None where there is none for a deploy, or one that cannot be named and is not needed."""
+        settings = self.environment.database
+        if settings is None or settings.embedded:
+            return None
+        try:
+            return _database(self.environment, settings)
+        except ConfigurationError as error:
+            if self.needs.holds(("database", "url")):
+                raise
+            warning = f"{error}: contract migrations are not looked for"
+            self.session.progress().warn(warning)
+            return None
+
     def store(self) -> Store:
         """Where its backups are."""
         from stockctl.backup.stores.directory import DirectoryStore
@@ -89,8 +104,6 @@ class Opened:
         from stockctl.deploy.site import Site
         from stockctl.system.engine import Engine
 
-        settings = self.environment.database
-        embedded = settings is None or settings.embedded
         engine = Engine()
         private_folder(self.directory)
         try:
@@ -99,7 +112,7 @@ class Opened:
                 values=self.loaded.env_file.values() if self.loaded.env_file else {},
                 host=self.host,
                 engine=engine,
-                database=None if embedded else _database(self.environment, settings),
+                database=self._site_database(),
                 journal=self.journal,
                 clock=self.session.clock,
                 progress=self.session.progress(),
@@ -128,7 +141,7 @@ def open_environment(
     directory = loaded.environment.host.directory
     redactor, report = session.output.redactor, session.reporter
     journal = Journal(host, directory, name, session.clock, redactor, report)
-    return Opened(session, loaded, host, journal)
+    return Opened(session, loaded, host, journal, needs)
 
 
 def _database(environment: Environment, settings: DatabaseSettings | None) -> Database:

@@ -20,7 +20,8 @@ class Severity(StrEnum):
 class Finding:
     """One thing that is wrong: its stable code, where it is, what it is, how to mend it.
 
-    `quote` is the line it is about, with every value in it masked.
+    `about` names the variable, where it is about one; `quote` is the line, with every value in it
+    masked.
     """
 
     code: str
@@ -29,12 +30,13 @@ class Finding:
     where: Where | None = None
     fix: str = ""
     quote: str = ""
+    about: str = ""
 
-    def sort_key(self) -> tuple[str, int, int, str]:
+    def sort_key(self) -> tuple[str, int, int, str, str]:
         """By file, line, column, code: the order in which a person mends them."""
-        if self.where is None:
-            return ("", 0, 0, self.code)
-        return (self.where.file, self.where.line or 0, self.where.column or 0, self.code)
+        where = self.where
+        place = (where.file, where.line or 0, where.column or 0) if where else ("", 0, 0)
+        return (*place, self.code, self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ def read_env_file(path: Path, label: str, process: Mapping[str, str]) -> EnvFile
             return unreadable(path, label, "is larger than 8 MB: not an env file")
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
-        return unreadable(path, label, getattr(error, "strerror", None) or "cannot be read")
+        return unreadable(
+            path, label, f"cannot be read: {getattr(error, 'strerror', error)}".lower()
+        )
     return parse_env_file(path, label, raw, process)
 
 

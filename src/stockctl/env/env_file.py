@@ -45,7 +45,7 @@ def _open(file: Path, label: str, layers: Layers, process: Mapping[str, str]) ->
             return unreadable(file, label, "is larger than 8 MB: not an env file")
         raw = file.read_bytes()
     except OSError as error:
-        return unreadable(file, label, error.strerror or "cannot be read")
+        return unreadable(file, label, f"cannot be read: {error.strerror}".lower())
     if vault.looks_sealed(raw) or (vault.is_sealed(file) and not raw.strip()):
         return _open_sealed(file, label, raw, layers, process)
     if vault.is_sealed(file):
@@ -83,7 +83,7 @@ def _missing(file: Path, project: Project, layers: Layers) -> Finding | None:
     if vault.is_sealed(file):
         fix = "stockctl env generate makes it, stockctl env seal makes it of a plaintext one."
     elif is_there(example):
-        fix = f"cp {project.label(example)} {project.label(file)} and fill it in"
+        fix = f"stockctl env generate makes it of {project.label(example)}; fill in the rest."
     else:
         fix = "Create it with one KEY=value a line, mode 0600."
     return Finding("C006", Severity.ERROR, f"env_file: {why}", layers.where(("env_file",)), fix)

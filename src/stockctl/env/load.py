@@ -153,7 +153,7 @@ def _fill(
         if name not in values:
             message = f"{dotted(path)}: ${{{name}}} is not set"
             fix = f"Set {name} in the environment's env file."
-            finding = Finding("C005", Severity.ERROR, message, layers.where(path), fix)
+            finding = Finding("C005", Severity.ERROR, message, layers.where(path), fix, about=name)
             findings.append((path, finding))
     return _REFERENCE.sub(lambda found: values.get(found[1], found[0]), value)
 

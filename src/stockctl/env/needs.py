@@ -43,16 +43,13 @@ RELEASES = Needs(
             ("host",),
             ("service", "name"),
             ("service", "release"),
-            ("service", "web"),
-            ("service", "port"),
-            ("service", "url"),
-            ("service", "health"),
             ("deploy",),
             ("protected",),
         }
     )
 )
-"""`deploy rollback`, `status`, `history`: which containers, and whether they are well."""
+"""`deploy rollback`, `status`, `history`: which containers. Where a release answers stands in its
+own record."""
 
 RECORDS = Needs(frozenset({("host",)}))
 """`journal`: which folder."""

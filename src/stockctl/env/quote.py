@@ -13,6 +13,12 @@ _ASSIGNED = re.compile(r"(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*", re.DO
 _STRING = re.compile(r"(\"\"\"|'''|[\"'])(?P<inside>(?:\\.|(?!\1).)*)(?:\1|$)")
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<more>[^}]*)\}")
 _YAML = re.compile(r"(?P<key>\s*(?:-\s+)?(?:[\w.-]+:(?:\s|$)|-\s))(?P<value>.*)")
+# keys of a TOML file that hold names and times
+_OPEN = """
+extends stage env_file name compose release web health build directory service migrations strategy
+type path method within lock_timeout statement_timeout health_timeout stop_timeout timeout
+"""
+_OPEN_KEYS = frozenset(_OPEN.split())
 _NO_SECRETS = ("E034", "E035")  # an image, a port
 
 
@@ -33,8 +39,10 @@ def quote(finding: Finding, lines: Mapping[str, list[str]]) -> str:
 
 
 def _toml(line: str) -> str:
-    """Strings masked but for the `${NAME}` in them."""
+    """Strings masked but for the `${NAME}` in them, and for those that are names by their key."""
     key, equals, value = line.partition("=")
+    if key.strip() in _OPEN_KEYS:
+        return line
     if not equals:
         return line if line.lstrip().startswith("[") else MASK
     return key + equals + _STRING.sub(lambda s: f"{s[1]}{_masked(s['inside'])}{s[1]}", value)

@@ -63,10 +63,12 @@ def read_or_none(path: Path, label: str) -> bytes | None:
 def require_statements(env: EnvFile) -> None:
     """Raises ConfigurationError with each statement that does not parse: what it swallows is not
     known, so nothing can be changed safely."""
+    from stockctl.env.rules.statements import what_is_wrong
+
     findings = [*env.findings]
     for broken in env.broken:
-        message = "this statement does not parse"
-        findings.append(Finding("E001", Severity.ERROR, message, broken.where))
+        message, fix = what_is_wrong(broken.written.reveal())
+        findings.append(Finding("E001", Severity.ERROR, message, broken.where, fix))
     if findings:
         raise ConfigurationError(
             f"{env.label} does not parse: {len(findings)} error{'s' * (len(findings) != 1)}",

@@ -17,6 +17,7 @@ from stockctl.env.load import Attempt, try_load
 from stockctl.env.project import Project, is_there
 from stockctl.env.quote import quote
 from stockctl.env.rules import RULES, Subject
+from stockctl.env.rules.statements import named_anyhow
 
 Tracked = Callable[[Sequence[Path]], set[Path]]
 
@@ -56,7 +57,10 @@ def validate(
         findings |= {*attempts[name].findings}
         texts |= attempts[name].texts
         if name in subjects:
-            findings |= _rules(subjects[name])
+            told = _rules(subjects[name])
+            missing = {each.about for each in told if each.code == "E003"}
+            missing |= named_anyhow(subjects[name])
+            findings = {f for f in findings if f.code != "C005" or f.about not in missing} | told
             texts |= _texts(subjects[name])
     left = ignores.apply(findings, texts)
     lines = {label: text.split("\n") for label, text in texts.items()}

@@ -181,7 +181,7 @@ def test_a_missing_env_file_is_one_finding_and_says_how_to_make_it(write: Write)
     (project.folder / ".env.prod.example").touch()
     (finding,) = try_load(project, "prod", {}).findings
     assert (finding.code, str(finding.where)) == ("C006", "environments/prod.toml:1:1")
-    assert finding.fix.startswith("cp environments/.env.prod.example environments/.env.prod")
+    assert finding.fix.startswith("stockctl env generate")
 
 
 def test_a_circle_names_its_members(write: Write) -> None:

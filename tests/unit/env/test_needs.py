@@ -35,7 +35,7 @@ TYPOS = {
     "an unknown table": ("[deplyo]\nkeep = 3\n", (BACKUP, RELEASES, RECORDS)),
     "a variable of no type": ('[variables.A]\ntype = "strnig"\n', (BACKUP, RELEASES, RECORDS)),
     "retention": ("[backup.keep]\ndayly = 3\n", (BACKUP, RELEASES, RECORDS)),
-    "a web service that is not released": ("", (BACKUP, RECORDS)),
+    "a web service that is not released": ("", (BACKUP, RELEASES, RECORDS)),
     "a deploy setting": ('[deploy]\nhealth_timeout = "60"\n', (BACKUP, RECORDS)),
 }
 
@@ -61,8 +61,7 @@ ESSENTIAL = {
     "recipients that are no list": (SOUND.replace("[]", '"age1x"'), BACKUP),
     "no database url": (SOUND.replace("DATABASE_URL", "GONE"), BACKUP),
     "no service name": (SOUND.replace('name = "shop"', ""), BACKUP),
-    "a port that is none": (SOUND.replace("5000\nimage", '"x"\nimage'), RELEASES),
-    "a service that nobody knows": (SOUND.replace('web = "app"', 'web = "wbe"'), RELEASES),
+    "nothing that is released": (SOUND.replace('["app"]', '"app"'), RELEASES),
 }
 
 

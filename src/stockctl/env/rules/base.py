@@ -166,9 +166,9 @@ def known(
     _add(Rule(code, severity, name, what, why, bad, good, None, ignorable=False))
 
 
-def found(code: str, where: Where | None, message: str, fix: str = "") -> Finding:
+def found(code: str, where: Where | None, message: str, fix: str = "", about: str = "") -> Finding:
     """A finding with its rule's severity."""
-    return Finding(code, RULES[code].severity, message, where, fix)
+    return Finding(code, RULES[code].severity, message, where, fix, about=about)
 
 
 def _add(new: Rule) -> None:

@@ -40,6 +40,13 @@ def rotate(subject: Subject, binding: Binding) -> str:
     return f"stockctl env rotate {subject.name} --key {binding.key}"
 
 
+def _made(subject: Subject, binding: Binding) -> str:
+    """What mends a secret that may be a placeholder, which nothing uses yet."""
+    if is_placeholder(binding.value.reveal()):
+        return f"stockctl env generate {subject.name}"
+    return rotate(subject, binding)
+
+
 def shortest(variable: Variable | None) -> int:
     """How many characters a secret must have."""
     if variable is None:
@@ -62,7 +69,7 @@ def secret_too_short(subject: Subject) -> Iterator[Finding]:
         if len(binding.value) < shortest(variable):
             there, needed = len(binding.value), shortest(variable)
             message = f"{binding.key} has {there} characters, at least {needed} are needed"
-            fix = rotate(subject, binding) if variable.type == "secret" else ""
+            fix = _made(subject, binding) if variable.type == "secret" else ""
             yield found("E010", binding.where, message, fix)
 
 

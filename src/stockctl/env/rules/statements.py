@@ -35,7 +35,7 @@ def not_a_statement(subject: Subject) -> Iterator[Finding]:
     up to the next quote along. The place is where the quote opens.
     """
     for broken in subject.env.broken:
-        yield found("E001", broken.where, *_what_is_wrong(broken.written.reveal()))
+        yield found("E001", broken.where, *what_is_wrong(broken.written.reveal()))
     for binding in subject.env.bindings:
         if not NAME.fullmatch(binding.key):
             fix = "Letters, digits and _ only, not a digit first."
@@ -45,7 +45,8 @@ def not_a_statement(subject: Subject) -> Iterator[Finding]:
             yield found("E001", binding.where, message, "Close the quote on its line.")
 
 
-def _what_is_wrong(written: str) -> tuple[str, str]:
+def what_is_wrong(written: str) -> tuple[str, str]:
+    """Of a line that is no statement: what, and what to do; without its value."""
     name = _BEGINS.match(written)
     opens = _OPENS.match(written)
     if opens and written.count(opens["quote"]) == 1:

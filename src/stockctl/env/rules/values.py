@@ -45,7 +45,7 @@ def required_missing(subject: Subject) -> Iterator[Finding]:
             generated = variable.type == "secret"
             fix = f"stockctl env generate {subject.name}" if generated else f"Add {name}=…"
             message = f"{name} is required and not set"
-            yield found("E003", Where(subject.env.label), message, fix)
+            yield found("E003", Where(subject.env.label), message, fix, name)
 
 
 @rule(
@@ -170,10 +170,11 @@ def unknown_variable(subject: Subject) -> Iterator[Finding]:
     used = references(subject.loaded.layers.data)
     used |= {each.name for file in subject.compose for each in file.references}
     passed_on = any(file.passes_on(subject.env.path) for file in subject.compose)
+    missing = [name for name in declared if name not in subject.bound]
     for key, binding in subject.bound.items() if declared else ():
         if key in declared or key in used or _OF_TOOLS.fullmatch(key):
             continue
-        near = get_close_matches(key.upper(), declared, n=1, cutoff=0.85 if passed_on else 0.6)
+        near = get_close_matches(key.upper(), missing, n=1, cutoff=0.85 if passed_on else 0.6)
         if passed_on and not near:
             continue
         fix = f"Did you mean {near[0]}?" if near else f"Declare it: [variables.{key}]"

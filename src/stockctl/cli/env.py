@@ -105,7 +105,7 @@ def validate_environments(
     All findings come at once, each with file, line and what to do. Values are never shown.
     Warnings and notes stop nothing; docs/rules.md says what each code means.
     """
-    from stockctl.cli.gate import tracked_in
+    from stockctl.cli.gate import tracked_by_git
     from stockctl.env.validate import validate
 
     if session.as_json and format_ in (Format.GITHUB, Format.SARIF):
@@ -113,7 +113,7 @@ def validate_environments(
     session.as_json = session.output.as_json = session.as_json or format_ is Format.JSON
     project = session.project()
     names = _chosen(session, project, environments or [], all_)
-    validation = validate(project, names, os.environ, tracked_in(project))
+    validation = validate(project, names, os.environ, tracked_by_git)
     session.output.redactor.learn(validation.secrets)
     return _tell(session, project, names, validation.findings, format_, strict)
 

@@ -55,14 +55,14 @@ def tell(session: Session, scene: Scene, names: Sequence[str], made: InitPlan) -
 
 def write(session: Session, scene: Scene, names: list[str], made: InitPlan) -> Result:
     """Writes them, and says whether `env validate` likes what it sees."""
-    from stockctl.cli.gate import tracked_in
+    from stockctl.cli.gate import tracked_by_git
     from stockctl.env.validate import validate
 
     result = _result(session, scene, names, made)
     create(scene.project.folder, made.files)
     for path in result.data["files"]:
         session.output.line(path)
-    validation = validate(scene.project, names, os.environ, tracked_in(scene.project))
+    validation = validate(scene.project, names, os.environ, tracked_by_git)
     session.output.redactor.learn(validation.secrets)
     session.output.findings(validation.findings)
     errors = sum(each.severity is Severity.ERROR for each in validation.findings)

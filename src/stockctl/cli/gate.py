@@ -11,10 +11,9 @@ from stockctl.cli.session import Session
 from stockctl.core.errors import ToolFailed
 from stockctl.core.report import Severity
 from stockctl.env.load import not_sound
-from stockctl.env.project import Project
 
 if TYPE_CHECKING:
-    from stockctl.env.validate import Tracked, Validation
+    from stockctl.env.validate import Validation
 
 GIT_S = 10.0
 
@@ -49,27 +48,30 @@ def _validate(session: Session, name: str) -> Validation:
     from stockctl.env.validate import validate
 
     project = session.project()
-    validation = validate(project, [name], os.environ, tracked_in(project))
+    validation = validate(project, [name], os.environ, tracked_by_git)
     session.output.redactor.learn(validation.secrets)
     return validation
 
 
-def tracked_in(project: Project) -> Tracked:
-    """Asks git which files it tracks. Where it cannot tell (no git, no repository, one that belongs
-    to somebody else) nothing is known to be tracked."""
+def tracked_by_git(files: Sequence[Path]) -> set[Path]:
+    """Asks git, in the folder of each file, which of them it tracks. Where it cannot tell (no git,
+    no repository, one that belongs to somebody else) nothing is known to be tracked."""
+    from stockctl.system import git
 
-    def ask(files: Sequence[Path]) -> set[Path]:
-        from stockctl.system import git
+    found: set[Path] = set()
+    for folder in {file.parent for file in files}:  # it need not be one of the project's
+        beside = [file for file in files if file.parent == folder]
+        if git.may_track(beside, folder):
+            found |= _tracked(beside, folder)
+    return found
 
-        if not git.may_track(files, project.folder):
-            return set()
-        from stockctl.system.local import LocalHost
 
-        try:
-            command = git.tracked(files, project.folder)
-            done = LocalHost().run(command, timeout_s=GIT_S, check=False)
-        except ToolFailed:
-            return set()
-        return git.paths(done.stdout, project.folder)
+def _tracked(files: Sequence[Path], folder: Path) -> set[Path]:
+    from stockctl.system import git
+    from stockctl.system.local import LocalHost
 
-    return ask
+    try:
+        done = LocalHost().run(git.tracked(files, folder), timeout_s=GIT_S, check=False)
+    except ToolFailed:
+        return set()
+    return git.paths(done.stdout, folder)

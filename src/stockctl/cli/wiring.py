@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from stockctl.cli.gate import report_unsound, require_sound
 from stockctl.cli.session import Session
 from stockctl.core.errors import ConfigurationError, HostFailed
-from stockctl.env.load import Loaded, load
-from stockctl.env.model import DatabaseSettings, Environment
 from stockctl.env.needs import ALL, Needs
-from stockctl.system.journal_file import Journal
-from stockctl.system.local import LocalHost
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what they need is imported when something is opened: not for a `--help`
     from stockctl.backup.stores.base import Store
     from stockctl.deploy.site import Site
+    from stockctl.env.load import Loaded
+    from stockctl.env.model import DatabaseSettings, Environment
+    from stockctl.system.journal_file import Journal
+    from stockctl.system.local import LocalHost
     from stockctl.system.postgres import Database
 
 
@@ -129,6 +129,10 @@ def open_environment(
     `changes`: the command will touch something, so every rule has to hold first. `needs`: what
     is wrong beside it is told and stops nothing; what is on the host must be usable in a bad night.
     """
+    from stockctl.env.load import load
+    from stockctl.system.journal_file import Journal
+    from stockctl.system.local import LocalHost
+
     if changes and needs is ALL:
         require_sound(session, name)
     loaded = load(session.project(), name, os.environ, needs)

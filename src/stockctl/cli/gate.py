@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from stockctl.cli.session import Session
 from stockctl.core.errors import ToolFailed
 from stockctl.core.report import Severity
-from stockctl.env.load import not_sound
 
 if TYPE_CHECKING:
     from stockctl.env.validate import Validation
@@ -20,6 +19,8 @@ GIT_S = 10.0
 
 def require_sound(session: Session, name: str) -> None:
     """Raises ConfigurationError with all findings if one is an error; warnings are counted."""
+    from stockctl.env.load import not_sound
+
     validation = _validate(session, name)
     if any(each.severity is Severity.ERROR for each in validation.findings):
         raise not_sound(name, validation.findings)

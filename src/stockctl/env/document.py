@@ -53,7 +53,7 @@ def check(
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False, include_context=False)
         redactor = Redactor(values.values())
-        wrong = [(tuple(each["loc"]), _finding(each, layers, file)) for each in details]
+        wrong = [(_path(each, data, needs), _finding(each, layers, file)) for each in details]
         wrong = [(path, replace(f, message=redactor.text(f.message))) for path, f in wrong]
     others = [path for path, _ in wrong if path and not needs.holds(path)]
     if not others or needs is ALL:
@@ -80,6 +80,16 @@ def _no_plugins() -> Iterator[None]:
         os.environ.pop(name)
         if before is not None:
             os.environ[name] = before
+
+
+def _path(detail: ErrorDetails, data: Any, needs: Needs) -> KeyPath:
+    """Where it is; nowhere, which concerns every command, for what is needed in a wrong place."""
+    path: KeyPath = tuple(detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        return path
+    for key in path[:-1]:
+        data = data[key]
+    return () if needs.misses(path[-1], data[path[-1]]) else path
 
 
 def _take_out(data: Any, path: KeyPath) -> None:

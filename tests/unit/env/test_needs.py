@@ -59,6 +59,9 @@ def test_a_typo_elsewhere_is_told_and_stops_nobody(
 ESSENTIAL = {
     "a store with another name": (SOUND.replace("store =", "stor ="), BACKUP),
     "recipients that are no list": (SOUND.replace("[]", '"age1x"'), BACKUP),
+    "recipients below another header": (f"{SOUND}[backup.keep]\nrecipients = []\n", BACKUP),
+    "recipients above every header": (f"recipients = []\n{SOUND}", BACKUP),
+    "recipients in a misspelt table": (SOUND.replace("[backup]", "[bakup]"), BACKUP),
     "no database url": (SOUND.replace("DATABASE_URL", "GONE"), BACKUP),
     "no service name": (SOUND.replace('name = "shop"', ""), BACKUP),
     "nothing that is released": (SOUND.replace('["app"]', '"app"'), RELEASES),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from stockctl.core.report import Finding, Severity
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
+
+    Services = Sequence[tuple[str, Node]]
 
 # https://docs.docker.com/reference/compose-file/interpolation/
 _REFERENCE = re.compile(
@@ -79,34 +81,44 @@ def read_compose_file(path: Path, label: str) -> ComposeFile:
     """Reads it; what is wrong with it becomes a finding, never an exception."""
     import yaml
 
+    text = ""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return _found(path, label, text, list(yaml.compose_all(text, Loader=loader)))
     except UnicodeDecodeError:
-        return _broken(path, label, "", "is not UTF-8 text", None)
+        return _broken(path, label, text, "is not UTF-8 text", None)
     except OSError as error:
-        return _broken(path, label, "", f"cannot be read: {error.strerror}", None)
+        return _broken(path, label, text, f"cannot be read: {error.strerror}", None)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else None
         return _broken(path, label, text, f"is not YAML: {error.problem}", place)
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         return _broken(path, label, text, f"is not YAML: {type(error).__name__}", None)
-    top = _children(root)
-    services = _children(top["services"]) if "services" in top else {}
-    if not services and "include" not in top:
+    except RecursionError:
+        return _broken(path, label, text, "is nested too deeply", None)
+
+
+def _found(path: Path, label: str, text: str, documents: Sequence[Node | None]) -> ComposeFile:
+    """Of several documents in one file Compose takes all, one on top of the other."""
+    tops = [_children(each) for each in documents]
+    services = [each for top in tops for each in _children(top.get("services")).items()]
+    included = any("include" in top for top in tops)
+    if not services and not included:
         return _broken(path, label, text, "has no services", None)
+    seen: set[int] = set()
     return ComposeFile(
         path,
         label,
         text,
-        tuple(services),
-        tuple(_references(root, label, set())),
+        tuple(dict.fromkeys(name for name, _ in services)),
+        tuple(each for document in documents for each in _references(document, label, seen)),
         tuple(_images(services, label)),
         tuple(_ports(services, label)),
-        tuple(name for name, service in services.items() if "build" in _children(service)),
-        tuple(path for service in services.values() for path in _env_files(service)),
-        "include" in top or any("extends" in _children(each) for each in services.values()),
+        tuple(name for name, service in services if "build" in _children(service)),
+        tuple(path for _, service in services for path in _env_files(service)),
+        included or any("extends" in _children(service) for _, service in services),
     )
 
 
@@ -138,19 +150,21 @@ def names_in(written: str) -> tuple[str, ...]:
 
 def _children(node: Node | None) -> dict[str, Node]:
     """Of a mapping, by key, with what `<<` merges in; nothing for anything else."""
+    return _merged(node, set())
+
+
+def _merged(node: Node | None, seen: set[int]) -> dict[str, Node]:
+    """The first one that says a key counts, so what was merged in already has nothing to add."""
     from yaml.nodes import MappingNode, SequenceNode
 
-    if not isinstance(node, MappingNode):
+    if not isinstance(node, MappingNode) or id(node) in seen:
         return {}
-    found: dict[str, Node] = {}
-    for key, value in node.value:
-        if key.value == "<<":
-            several = value.value if isinstance(value, SequenceNode) else [value]
-            for each in several:
-                found = {**_children(each), **found}
-        elif isinstance(key.value, str):
-            found[key.value] = value
-    return found
+    seen.add(id(node))
+    own = {key.value: value for key, value in node.value if isinstance(key.value, str)}
+    merged = own.pop("<<", None)
+    for each in merged.value if isinstance(merged, SequenceNode) else [merged]:
+        own = {**_merged(each, seen), **own}
+    return own
 
 
 def _where(node: Node, label: str) -> Where:
@@ -178,20 +192,20 @@ def _references(node: Node | None, label: str, seen: set[int]) -> Iterator[Refer
                 yield Reference(name, _where(node, label), more.lstrip(":")[:1] in ("-", "+"))
 
 
-def _images(services: Mapping[str, Node], label: str) -> Iterator[Image]:
+def _images(services: Services, label: str) -> Iterator[Image]:
     from yaml.nodes import ScalarNode
 
-    for name, service in services.items():
+    for name, service in services:
         image = _children(service).get("image")
         if isinstance(image, ScalarNode) and image.value:
             yield Image(name, image.value, _where(image, label))
 
 
-def _ports(services: Mapping[str, Node], label: str) -> Iterator[Port]:
+def _ports(services: Services, label: str) -> Iterator[Port]:
     """Both notations as the short one: `[address:]published:target[/protocol]`."""
     from yaml.nodes import ScalarNode, SequenceNode
 
-    for name, service in services.items():
+    for name, service in services:
         ports = _children(service).get("ports")
         for port in ports.value if isinstance(ports, SequenceNode) else ():
             if isinstance(port, ScalarNode):

@@ -104,8 +104,14 @@ class Output:
 
     def note(self, text: str, style: str = "") -> None:
         """A line beside the data."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._beside(text, style)
+
+    def warning(self, text: str) -> None:
+        """The same, also for those who want it quiet."""
+        self._beside(f"warning: {text}", "yellow")
+
+    def _beside(self, text: str, style: str) -> None:
         with suppress(OSError):  # a log on a full disk must not stop the work
             self.err.print(self.clean(text), style=style, soft_wrap=True)
 
@@ -128,16 +134,21 @@ class Output:
         self.out.print(table)
 
     def lines(self, lines: Iterable[Line], *, beside: bool = False) -> None:
-        """Lines that are clean already. Where there is no colour, rich is not even imported."""
-        if self.as_json and not beside:
-            return
-        stream = sys.stderr if beside else sys.stdout
+        """Lines that are clean already: data, or beside it; a full disk stops only the first."""
+        if beside:
+            with suppress(OSError):  # as above
+                self._lines(lines, sys.stderr)
+        elif not self.as_json:
+            self._lines(lines, sys.stdout)
+
+    def _lines(self, lines: Iterable[Line], stream: TextIO) -> None:
+        """Where there is no colour, rich is not even imported."""
         if self._plain or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
             self._write(stream, "".join(f"{''.join(t for t, _ in line)}\n" for line in lines))
             return
         from rich.text import Text
 
-        console = self.err if beside else self.out
+        console = self.err if stream is sys.stderr else self.out
         for line in lines:
             console.print(Text.assemble(*line), soft_wrap=True)
 

@@ -45,23 +45,16 @@ class TerminalReporter:
             case Line(text):
                 self._beside = text.strip()[:SHOWN_LINE]
                 self._show()
-            case Message(text, severity):
-                self._message(text, severity)
+            case Message(text, Severity.WARNING):
+                self._output.warning(text)
+            case Message(text):
+                self._output.note(text)
 
     def stop(self) -> None:
         """Take the live line away, before anything else is printed."""
         if self._status is not None:
             self._status.stop()
             self._status = None
-
-    def _message(self, text: str, severity: Severity) -> None:
-        prefix, style = ("warning: ", "yellow") if severity is Severity.WARNING else ("", "")
-        if severity is Severity.WARNING:
-            self._output.err.print(
-                f"{prefix}{self._output.clean(text)}", style=style, soft_wrap=True
-            )
-        else:
-            self._output.note(text)
 
     def _end(self, step: StepEnded) -> None:
         if not self._running:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,22 @@ def test_quiet_hides_steps_but_no_warning(capsys: pytest.CaptureFixture[str]) ->
     report(Message("said"))
     report(Message("careful", Severity.WARNING))
     assert capsys.readouterr().err == "warning: careful\n"
+
+
+class Full(StringIO):
+    """As a file on a full disk."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_on_a_full_disk_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = Finding("E020", Severity.ERROR, "has mode 0644", Where(".env.prod"))
+    monkeypatch.setattr("sys.stderr", Full())
+    monkeypatch.setattr("sys.stdout", Full())
+    shown = output()
+    shown.findings([finding])
+    shown.note("careful")
+    TerminalReporter(shown, verbose=False)(Message("careful", Severity.WARNING))
+    with pytest.raises(OSError, match="No space left"):
+        shown.findings([finding], beside=False)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_DURATIONS = re.compile(rf"(?:{_DURATION.pattern})+")  # at once: digits alone would take long
 _SIZE_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -15,8 +16,8 @@ def parse_duration(text: str) -> float:
 
     Raises ValueError with the expected form; a bare number has no unit and is refused.
     """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    parts = _DURATION.findall(text) if _DURATIONS.fullmatch(text) else []
+    if not parts:
         raise ValueError(f'expected a duration like "2s", "15m" or "1h30m", got "{text}"')
     return float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
 

@@ -243,3 +243,17 @@ def test_only_a_declared_value_that_is_no_secret_is_shown() -> None:
     assert is_shown("LOG_LEVEL", Secret("info"), Variable())
     assert not is_shown("LOG_LEVEL", Secret("info"), None)
     assert not is_shown("API_KEY", Secret("x"), Variable())
+
+
+# Python refuses to make a number of more than 4300 digits
+@pytest.mark.parametrize("value", ["0" * 5000 + "1", "9" * 5000, "9" * 40_000 + "s", "\u0661"])
+def test_a_number_that_is_none_is_a_finding(write: Write, value: str) -> None:
+    compose = 'services:\n  app:\n    image: shop\n    ports: ["${P}:80"]\n'
+    service = (
+        '[service]\nname = "shop"\ncompose = ["compose.yaml"]\nrelease = ["app"]\nweb = "app"\n'
+        'port = 80\nimage = "shop"\nurl = "http://127.0.0.1"\n'
+    )
+    declared = '[variables.P]\ntype = "port"\n[variables.D]\ntype = "duration"\n'
+    project = write(prod=ENV_FILE + service + declared, env={"prod": f"P={value}\nD={value}\n"})
+    (project.folder / "compose.yaml").write_text(compose)
+    assert {f.code for f in validate(project, ["prod"], {})} == {"E005"}

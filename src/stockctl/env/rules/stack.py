@@ -18,7 +18,7 @@ _SERVICE = (
 )
 _APP = "services:\n  app:\n    image: shop\n"
 _PORT = re.compile(
-    r"(?:(?P<address>\[[^\]]*\]|[0-9.]+):)?(?P<first>[0-9]+)(?:-(?P<last>[0-9]+))?"
+    r"(?:(?P<address>\[[^\]]*\]|[0-9.]+):)?(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?"
     r":[0-9-]+(?:/(?P<protocol>[a-z]+))?"
 )
 _ANY = ("", "0.0.0.0", "[::]")

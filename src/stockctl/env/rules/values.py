@@ -205,7 +205,7 @@ def _expected(kind: str, value: str) -> str | None:
         case "int":
             return None if re.fullmatch(r"[-+]?[0-9]+", value) else "a whole number"
         case "port":
-            good = bool(re.fullmatch(r"0*[1-9][0-9]{0,4}", value)) and int(value) < 65536
+            good = bool(re.fullmatch(r"0*[1-9][0-9]{0,4}", value)) and int(value[-5:]) < 65536
             return None if good else "a port, 1 to 65535"
         case "bool":
             return None if value.lower() in ("true", "false", "1", "0") else "true or false"

@@ -17,8 +17,8 @@ BOM = "\ufeff"
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 # What nearly all of them are like: no quote, no #, no white space around `=`. python-dotenv takes
 # longer for each, and without end for a line of white space.
+_ABOVE = re.compile(r"(?:[^\S\r\n]*(?:#[^\r\n]*)?(?:\r\n|\n|\r))*")
 _SIMPLE = re.compile(
-    r"(?:[^\S\r\n]*(?:#[^\r\n]*)?(?:\r\n|\n|\r))*"
     r"(?P<whole>(?:export[ \t]+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)="
     r"(?P<value>(?:[^\s\"'#][^\r\n#]*)?)(?:\r\n|\n|\r|\Z))"
 )
@@ -48,7 +48,8 @@ def find_statements(text: str) -> tuple[Statement, ...]:
     offset = len(text) - len(reader.string)  # of the byte order mark
     found = []
     while reader.has_next():
-        begin = reader.position.chars
+        above = _ABOVE.match(reader.string, reader.position.chars)
+        begin = reader.position.chars = above.end() if above else 0
         simple = _SIMPLE.match(reader.string, begin)
         if simple is not None:
             found.append(_simple(simple, offset))

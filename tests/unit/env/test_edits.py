@@ -178,3 +178,8 @@ def test_in_any_file_the_old_value_is_kept_as_it_was(text: str) -> None:
     before = values(text)
     changed = set_value(copy_value(text, "K", "K_PREVIOUS"), "K", "new1")
     assert values(changed) == {**before, "K": "new1", "K_PREVIOUS": before["K"]}
+
+
+def test_comments_above_a_quoted_value_are_read_once() -> None:
+    text = "# what comes next\n" * 40_000 + 'KEY="old"\n'  # minutes, if it were for each of them
+    assert set_value(text, "KEY", "new") == text.replace('"old"', '"new"')

@@ -121,8 +121,9 @@ def unreadable(
 
 # Comments, and one statement that needs no library: no quote, no #, no white space before the
 # value. Nearly all of them are like this; python-dotenv takes twenty times as long for each.
+_ABOVE = re.compile(r"(?:[ \t]*(?:#[^\n\r]*)?\n)*")
 _PLAIN = re.compile(
-    r"(?P<above>(?:[ \t]*(?:#[^\n\r]*)?\n)*)"
+    rf"(?P<above>{_ABOVE.pattern})"
     r"(?P<export>export[ \t]+)?(?P<key>[A-Za-z_][A-Za-z0-9_]*)="
     r"(?P<value>[^\s\"'#][^\n\r#]*)?(?:\n|\Z)"
 )
@@ -135,6 +136,9 @@ def _statements(text: str, label: str) -> Iterator[tuple[Where, str, str, str] |
     while at < len(text):
         plain = _PLAIN.match(text, at)
         if plain is None:
+            above_it = _ABOVE.match(text, at)  # not again for each line of it
+            end = above_it.end() if above_it else at
+            at, line = end, line + text.count("\n", at, end)
             reader = reader or _reader(text)
             reader.position.chars, reader.position.line = at, line
             yield from _by_library(reader, label)

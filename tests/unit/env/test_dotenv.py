@@ -133,6 +133,11 @@ def test_a_huge_file_is_not_read(file: Path) -> None:
     assert "8 MB" in env.findings[0].message
 
 
+def test_comments_above_a_quoted_value_are_read_once(file: Path) -> None:
+    env = read(file, "# what comes next\n" * 40_000 + 'A="x"\n')  # minutes, if for each of them
+    assert [(each.key, each.where.line) for each in env.bindings] == [("A", 40_001)]
+
+
 def test_an_empty_file_is_fine(file: Path) -> None:
     env = read(file, "")
     assert (env.bindings, env.findings) == ((), ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def seal_of(layers: Layers) -> Seal:
 def _open(file: Path, label: str, layers: Layers, process: Mapping[str, str]) -> EnvFile:
     """In clear, or sealed, whatever it is called; but a name that promises a seal is a promise."""
     try:
-        if file.stat().st_size > vault.SIZE_LIMIT_BYTES:
+        status = file.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            return unreadable(file, label, "is a pipe or a device")  # which may have no end
+        if status.st_size > vault.SIZE_LIMIT_BYTES:
             return unreadable(file, label, "is larger than 8 MB: not an env file")
         raw = file.read_bytes()
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from tests.unit.env.conftest import Write
 
@@ -257,3 +259,10 @@ def test_a_number_that_is_none_is_a_finding(write: Write, value: str) -> None:
     project = write(prod=ENV_FILE + service + declared, env={"prod": f"P={value}\nD={value}\n"})
     (project.folder / "compose.yaml").write_text(compose)
     assert {f.code for f in validate(project, ["prod"], {})} == {"E005"}
+
+
+def test_an_env_file_that_is_a_pipe_or_a_device_holds_nobody_up(write: Write) -> None:
+    project = write(prod=ENV_FILE, staging='env_file = "/dev/zero"\n')
+    os.mkfifo(project.folder / ".env.prod")
+    found = validate(project, ["prod", "staging"], {})
+    assert [each.code for each in found] == ["E000", "E000"]

@@ -33,6 +33,8 @@ _STAND_INS: dict[KeyPath, dict[str, Any]] = {
     ("service", "url"): {"url": "http://unknown.invalid"},
 }
 
+_UNUSED = {"backup": {"store": "."}}  # the only table that must be there
+
 
 def check(
     data: dict[str, Any],
@@ -64,6 +66,10 @@ def check(
         if path[:2] in _STAND_INS:
             left["service"] |= _STAND_INS[path[:2]]
     environment, _ = check(left, layers, file, values, ALL)
+    if environment is None:  # what is left of a table may not do without it
+        whole = {path[0] for path in others if not needs.holds(path[:1])}
+        left = {key: value for key, value in left.items() if key not in whole}
+        environment, _ = check({**_UNUSED, **left}, layers, file, values, ALL)
     return environment, wrong
 
 

@@ -56,6 +56,25 @@ def test_a_typo_elsewhere_is_told_and_stops_nobody(
         load(project, "prod", {}, ALL)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('url = "${DATABASE_URL}"', "url = 5"),
+        ('url = "${DATABASE_URL}"', 'embedded = "yes"'),
+        ('store = "/backups"', "store = 5"),
+        ('[backup]\nstore = "/backups"\nrecipients = []\n', "[[backup]]\nstore = 5\n"),
+    ],
+)
+def test_a_table_that_is_of_no_use_stops_no_rollback(write: Write, right: str, wrong: str) -> None:
+    project = write(prod=SOUND.replace(right, wrong), env={"prod": ENV})
+    loaded = load(project, "prod", {}, RELEASES)
+    assert loaded.beside
+    assert loaded.environment.project == "shop-prod"
+    assert load(project, "prod", {}, RECORDS).beside
+    with pytest.raises(ConfigurationError):
+        load(project, "prod", {}, BACKUP)
+
+
 ESSENTIAL = {
     "a store with another name": (SOUND.replace("store =", "stor ="), BACKUP),
     "recipients that are no list": (SOUND.replace("[]", '"age1x"'), BACKUP),

@@ -71,16 +71,18 @@ class Opened:
     def _site_database(self) -> Database | None:
         """None where there is none for a deploy, or one that cannot be named and is not needed."""
         settings = self.environment.database
-        if settings is None or settings.embedded:
-            return None
-        try:
-            return _database(self.environment, settings)
-        except ConfigurationError as error:
-            if self.needs.holds(("database", "url")):
-                raise
-            warning = f"{error}: contract migrations are not looked for"
-            self.session.progress().warn(warning)
-            return None
+        unsound = settings is None and "database" in self.loaded.layers.data
+        why = "[database] is not sound" if unsound else ""
+        if settings is not None and not settings.embedded:
+            try:
+                return _database(self.environment, settings)
+            except ConfigurationError as error:
+                if self.needs.holds(("database", "url")):
+                    raise
+                why = str(error)
+        if why:
+            self.session.progress().warn(f"{why}: contract migrations are not looked for")
+        return None
 
     def store(self) -> Store:
         """Where its backups are."""

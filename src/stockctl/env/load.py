@@ -96,7 +96,8 @@ def try_load(
     own = env_file.values() if env_file else {}
     filled, unset = _filled(project, name, layers, {**process, **revealed(own)})
     file = Where(project.label(project.file(name)))
-    environment, wrong = check(filled, layers, file, own, needs)
+    taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
+    environment, wrong = check(filled, layers, file, {**taken, **own}, needs)
     wrong = [(path, each) for path, each in wrong if not _waits(filled, path)]
     if "name" in layers.data:
         wrong.append((("name",), unknown_key(("name",), layers.where(("name",)) or file)))
@@ -108,7 +109,6 @@ def try_load(
     findings = _sorted([*unopened, *(each for _, each in (*unset, *wrong))])
     if environment is None:
         return Attempt(None, findings, findings, layers.texts)
-    taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
     loaded = Loaded(environment, env_file, layers, taken)
     return Attempt(loaded, findings, _sorted(blocking), layers.texts)
 

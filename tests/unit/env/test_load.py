@@ -420,3 +420,10 @@ def test_a_name_is_that_of_the_file_and_no_key(write: Write) -> None:
 def test_true_is_no_port(write: Write) -> None:
     attempt = try_load(write(prod=SERVICE.replace("port = 5000", "port = true")), "prod", {})
     assert [f.code for f in attempt.findings] == ["C003"]
+
+
+def test_a_value_of_the_process_is_in_no_message(write: Write) -> None:
+    toml = '[service]\nrelease = ["app"]\nweb = "${PASSWORD}"\n'
+    attempt = try_load(write(prod=toml), "prod", {"PASSWORD": "V4s0nJq8Lk2PzXw7"})
+    assert "web" in str(attempt.findings)
+    assert "V4s0nJq8Lk2PzXw7" not in str(attempt.findings)

@@ -144,10 +144,10 @@ def _statements(text: str, label: str) -> Iterator[tuple[Where, str, str, str] |
             yield from _by_library(reader, label)
             at, line = reader.position.chars, reader.position.line
             continue
-        line += plain["above"].count("\n")
-        value, column = (plain["value"] or "").rstrip(), 1 + len(plain["export"] or "")
-        written = text[plain.end("above") : plain.end()].rstrip("\n")
-        yield Where(label, line, column), plain["key"], value, written
+        above, export, key, value = plain.groups("")
+        line += above.count("\n")
+        written = text[at + len(above) : plain.end()].rstrip("\n")
+        yield Where(label, line, 1 + len(export)), key, value.rstrip(), written
         at, line = plain.end(), line + 1
 
 

@@ -27,9 +27,10 @@ def key_not_upper_case(subject: Subject) -> Iterator[Finding]:
     taken as they are.
     """
     for binding in subject.env.bindings:
+        if binding.key == binding.key.upper():
+            continue
         plain = NAME.fullmatch(binding.key) and binding.key not in subject.environment.variables
-        plain = plain and not _PROXY.fullmatch(binding.key)
-        if plain and binding.key != binding.key.upper():
+        if plain and not _PROXY.fullmatch(binding.key):
             message = f"{binding.key} is not in upper case"
             yield found("W102", binding.where, message, f"{binding.key.upper()}=…")
 

@@ -49,9 +49,11 @@ def kind_contradicts(subject: Subject) -> Iterator[Finding]:
     """
     kind = subject.environment.kind
     for binding in subject.bound.values() if kind else ():
+        if not _NAMES_KIND.fullmatch(binding.key):
+            continue
         words = binding.value.reveal().strip().lower().split(",")
         named = next((_KINDS[word] for word in words if _KINDS.get(word, kind) != kind), None)
-        if not _NAMES_KIND.fullmatch(binding.key) or named in (None, kind):
+        if named in (None, kind):
             continue
         variable = subject.environment.variables.get(binding.key)
         allowed = variable.allowed if variable else ()

@@ -164,7 +164,9 @@ def _tell(
 
 def _inside_checkout(project: Project) -> str:
     """Where the project is in what the workflow checked out: annotations name files from there."""
-    checkout = Path(os.environ.get("GITHUB_WORKSPACE") or project.root)
+    root = project.root.resolve()
+    around = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
+    checkout = Path(os.environ.get("GITHUB_WORKSPACE") or around)
     try:
         return str(project.root.resolve().relative_to(checkout.resolve()))
     except ValueError:

@@ -7,25 +7,19 @@ something is deployed. A check must not need a Docker plugin.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
+from stockctl.env.interpolation import REFERENCE
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
     Services = Sequence[tuple[str, Node]]
-
-# https://docs.docker.com/reference/compose-file/interpolation/
-_REFERENCE = re.compile(
-    r"\$(?:(?P<escaped>\$)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?P<more>[^}]*)"
-    r"|(?P<bare>[A-Za-z_][A-Za-z0-9_]*))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +29,17 @@ class Reference:
     name: str
     where: Where
     defaulted: bool
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable of a service's `environment:`, as it is written."""
+
+    service: str
+    key: str
+    written: str
+    where: Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class ComposeFile:
     references: tuple[Reference, ...] = ()
     images: tuple[Image, ...] = ()
     ports: tuple[Port, ...] = ()
+    settings: tuple[Setting, ...] = ()
     built: tuple[str, ...] = ()  # services with `build:`
     env_files: tuple[str, ...] = ()  # what `env_file:` of the services names
     open_ended: bool = False
@@ -116,36 +122,11 @@ def _found(path: Path, label: str, text: str, documents: Sequence[Node | None]) 
         tuple(each for document in documents for each in _references(document, label, seen)),
         tuple(_images(services, label)),
         tuple(_ports(services, label)),
+        tuple(_settings(services, label)),
         tuple(name for name, service in services if "build" in _children(service)),
         tuple(path for _, service in services for path in _env_files(service)),
         included or any("extends" in _children(service) for _, service in services),
     )
-
-
-def interpolate(written: str, values: Mapping[str, str]) -> str:
-    """`${X}`, `${X:-default}` and `${X-default}` filled in; what has no value becomes empty."""
-
-    def fill(found: re.Match[str]) -> str:
-        if found["escaped"]:
-            return "$"
-        value = values.get(found["braced"] or found["bare"])
-        more = found["more"] or ""
-        colon = more.startswith(":")
-        operator, default = more.removeprefix(":")[:1], more.removeprefix(":")[1:]
-        absent = not value if colon else value is None
-        if operator == "-" and absent:
-            return default
-        if operator == "+":
-            return "" if absent else default
-        return value or ""
-
-    return re.sub(_REFERENCE.pattern + r"\}?", fill, written)
-
-
-def names_in(written: str) -> tuple[str, ...]:
-    """The variables in a text."""
-    found = (match["braced"] or match["bare"] for match in _REFERENCE.finditer(written))
-    return tuple(name for name in found if name)
 
 
 def _children(node: Node | None) -> dict[str, Node]:
@@ -185,11 +166,28 @@ def _references(node: Node | None, label: str, seen: set[int]) -> Iterator[Refer
         for value in node.value:
             yield from _references(value, label, seen)
     elif isinstance(node, ScalarNode):
-        for found in _REFERENCE.finditer(node.value):
+        for found in REFERENCE.finditer(node.value):
             name = found["braced"] or found["bare"]
             if name:
-                more = found["more"] or ""
-                yield Reference(name, _where(node, label), more.lstrip(":")[:1] in ("-", "+"))
+                more = (found["more"] or "").lstrip(":")
+                default = more[1:] if more[:1] == "-" else ""
+                yield Reference(name, _where(node, label), more[:1] in ("-", "+"), default)
+
+
+def _settings(services: Services, label: str) -> Iterator[Setting]:
+    """Both notations: `KEY: value` and `- KEY=value`."""
+    from yaml.nodes import ScalarNode, SequenceNode
+
+    for name, service in services:
+        environment = _children(service).get("environment")
+        if isinstance(environment, SequenceNode):
+            for each in environment.value:
+                key, equals, value = str(each.value).partition("=")
+                if equals:
+                    yield Setting(name, key, value, _where(each, label))
+        for named, node in _children(environment).items():
+            if isinstance(node, ScalarNode):
+                yield Setting(name, named, node.value, _where(node, label))
 
 
 def _images(services: Services, label: str) -> Iterator[Image]:
@@ -206,6 +204,8 @@ def _ports(services: Services, label: str) -> Iterator[Port]:
     from yaml.nodes import ScalarNode, SequenceNode
 
     for name, service in services:
+        if "profiles" in _children(service):
+            continue  # started by hand, if at all
         ports = _children(service).get("ports")
         for port in ports.value if isinstance(ports, SequenceNode) else ():
             if isinstance(port, ScalarNode):

@@ -111,6 +111,20 @@ def _take_out(data: Any, path: KeyPath) -> None:
         data.pop(path[-1], None)
 
 
+# pydantic speaks of Python; these are files
+_SAID = {
+    "tuple_type": 'expected a list: ["…"]',
+    "string_type": 'expected a string: "…"',
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "model_attributes_type": "expected a table",
+}
+
+
 def _finding(detail: ErrorDetails, layers: Layers, file: Where) -> Finding:
     path: KeyPath = tuple(detail["loc"])
     where = layers.where(path) or file
@@ -119,7 +133,7 @@ def _finding(detail: ErrorDetails, layers: Layers, file: Where) -> Finding:
         return unknown_key(path, where)
     if kind == "missing":
         return Finding("C004", Severity.ERROR, f"{dotted(path)}: must be set", where)
-    said = said.removeprefix("Value error, ")
+    said = _SAID.get(kind, said.removeprefix("Value error, "))
     message = f"{dotted(path)}: {said}" if path else said
     return Finding("C003", Severity.ERROR, message, where)
 

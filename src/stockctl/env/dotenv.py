@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from dotenv.parser import Reader
 
 SIZE_LIMIT_BYTES = 8_000_000
+MOST_REFERENCES = 500  # in one value: python-dotenv takes quadratic time for ${ that do not close
 BOM = "\ufeff"
+# a line of a key that nobody quoted; it must not pass for a variable's name
+_BASE64 = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[A-Za-z0-9+/]{16,}={1,2}")
 _INDENT = re.compile(r"\s*")
 _EXPORT = re.compile(r"export[^\S\r\n]+")
 _NO_TEXT = Secret("")
@@ -100,12 +103,20 @@ def parse_env_file(
     known = dict(process)
     bindings: list[Binding] = []
     broken: list[Broken] = []
+    size = 0
     for statement in _statements(text, label):
         if isinstance(statement, Broken):
             broken.append(statement)
             continue
         where, key, raw_value, written = statement
+        if _BASE64.fullmatch(written) or raw_value.count("${") > MOST_REFERENCES:
+            broken.append(Broken(where, Secret(written)))
+            continue
         value, unset = _interpolate(raw_value, known)
+        size += len(value)
+        if size > SIZE_LIMIT_BYTES:
+            why = "comes to more than 8 MB when its ${…} are filled in"
+            return unreadable(path, label, why, where.line)
         known[key] = value
         bindings.append(Binding(key, Secret(value), where, Secret(written), unset))
     return EnvFile(path, label, tuple(bindings), tuple(broken), (), Secret(text), sealed)

@@ -42,11 +42,16 @@ class Ignore:
         return not self.lines or place.line in self.lines
 
 
-def apply(findings: Iterable[Finding], texts: Mapping[str, str]) -> list[Finding]:
-    """The findings that are left, and those about the directives. `texts` by the file's label."""
+def apply(
+    findings: Iterable[Finding], texts: Mapping[str, str], inside: Mapping[str, frozenset[int]]
+) -> list[Finding]:
+    """The findings that are left, and those about the directives. `texts` by the file's label;
+    `inside` the lines of each that are the middle of a value, where nothing is a comment."""
     left = list(findings)
     for label, text in texts.items():
         for ignore in _read(label, text) if _MARK in text else ():
+            if ignore.where.line in inside.get(label, ()):
+                continue
             trouble = _trouble(ignore)
             if trouble:
                 left.append(found("W111", ignore.where, trouble, _REASON))
@@ -66,8 +71,8 @@ def _trouble(ignore: Ignore) -> str:
     if not ignore.codes:
         return "an ignore without a code"
     if unknown:
-        shown = [code if _CODE.fullmatch(code) else "what" for code in unknown]
-        return f"an ignore of {', '.join(shown)} that is no code"
+        shown = [code for code in unknown if _CODE.fullmatch(code)]
+        return f"no such code: {', '.join(shown)}" if shown else "a reason comes behind two dashes"
     fatal = [code for code in ignore.codes if not RULES[code].ignorable]
     if fatal:
         return f"{', '.join(fatal)} cannot be ignored"

@@ -7,7 +7,13 @@ import re
 from stockctl.core.secret import Secret
 from stockctl.env.variable import Variable
 
-_NAME = re.compile(r"SECRET|PASSW|PWD|TOKEN|KEY|DSN|CREDENTIAL|PRIVATE|SALT|DATABASE_URL", re.I)
+_NAME = re.compile(
+    r"SECRET|PASS|PWD|(?:^|_)PW(?:_|$)|TOKEN|KEY|DSN|CREDENTIAL|PRIVATE|SALT|AUTH|WEBHOOK|COOKIE"
+    r"|SESSION|SIGN|CERT|CONNECTION_?STRING|DATABASE_URL",
+    re.I,
+)
+_HARMLESS = frozenset(("int", "port", "bool", "duration", "email", "origins"))
+_LONGEST_WORD = 20  # a stretch of letters and digits that is longer may be a key
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
 
 
@@ -21,8 +27,13 @@ def is_secret(name: str, value: Secret, variable: Variable | None) -> bool:
 
 
 def is_shown(name: str, value: Secret, variable: Variable | None) -> bool:
-    """Whether `env show` prints the value: only a declared one that is no secret."""
-    return variable is not None and not is_secret(name, value, variable)
+    """Whether `env show` prints the value: of a declared variable that is said to be no secret, is
+    of a type that holds none, or looks like none by its name and by itself."""
+    if variable is None or is_secret(name, value, variable):
+        return False
+    if variable.secret is False or variable.type in _HARMLESS or variable.allowed:
+        return True
+    return not re.search(rf"[A-Za-z0-9+/=_-]{{{_LONGEST_WORD},}}", value.reveal())
 
 
 def passwords_in(value: Secret) -> list[Secret]:

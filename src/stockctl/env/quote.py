@@ -10,6 +10,7 @@ from stockctl.core.secret import MASK
 
 _DIRECTIVE = re.compile(r"\s*#\s*stockctl: ignore(?:-file)?(?:[ ,]+[A-Z][0-9]{3})*(?:\s+--.*)?\s*")
 _ASSIGNED = re.compile(r"(\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=).*", re.DOTALL)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={1,2}")
 _STRING = re.compile(r"(\"\"\"|'''|[\"'])(?P<inside>(?:\\.|(?!\1).)*)(?:\1|$)")
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<more>[^}]*)\}")
 _YAML = re.compile(r"(?P<key>\s*(?:-\s+)?(?:[\w.-]+:(?:\s|$)|-\s))(?P<value>.*)")
@@ -34,7 +35,7 @@ def quote(finding: Finding, lines: Mapping[str, list[str]]) -> str:
         return _toml(line)
     if where.file.endswith((".yaml", ".yml")):
         return line if finding.code in _NO_SECRETS else _yaml(line)
-    assigned = _ASSIGNED.fullmatch(line)
+    assigned = _ASSIGNED.fullmatch(line) if not _BASE64.fullmatch(line) else None
     return f"{assigned[1]}{MASK}" if assigned else MASK
 
 

@@ -135,8 +135,10 @@ def _remove_plaintext(draft: Draft, notes: list[str], warnings: list[str]) -> bo
         warnings.append(f"{name} stays, in the clear, since {label} {error.message}")
         return False
     if not same:
-        warnings.append(f"{name} stays, in the clear: it says something else than {label}")
-        return False
+        raise Refused(
+            f"{label} is sealed and {name}, in the clear, says something else",
+            hint=f"Bring over what is new with stockctl env edit {draft.name}, then rm {name}",
+        )
     remove_file(plain, name)
     notes.append(f"{name} is removed: {label} opens here and says the same")
     return True

@@ -50,7 +50,10 @@ def read_sheet(draft: Draft) -> Sheet:
 def read_or_none(path: Path, label: str) -> bytes | None:
     """What is in a file, None where there is none. Raises ConfigurationError."""
     try:
-        if path.stat().st_size > 2 * SIZE_LIMIT_BYTES:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ConfigurationError("is a pipe or a device", where=Where(label))
+        if status.st_size > 2 * SIZE_LIMIT_BYTES:
             raise ConfigurationError("is too large for an env file", where=Where(label))
         return path.read_bytes()
     except FileNotFoundError:

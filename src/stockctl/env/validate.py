@@ -53,20 +53,40 @@ def validate(
     subjects = _subjects(project, attempts, process, tracked)
     findings: set[Finding] = set()
     texts: dict[str, str] = {}
+    inside: dict[str, frozenset[int]] = {}
     for name in names:
-        findings |= {*attempts[name].findings}
+        subject = subjects.get(name)
+        findings |= _of_one(attempts[name], subject)
         texts |= attempts[name].texts
-        if name in subjects:
-            told = _rules(subjects[name])
-            missing = {each.about for each in told if each.code == "E003"}
-            missing |= named_anyhow(subjects[name])
-            findings = {f for f in findings if f.code != "C005" or f.about not in missing} | told
-            texts |= _texts(subjects[name])
-    left = ignores.apply(findings, texts)
-    lines = {label: text.split("\n") for label, text in texts.items()}
-    quoted = (replace(each, quote=quote(each, lines)) for each in left)
+        if subject is not None:
+            texts |= _texts(subject)
+            inside[subject.env.label] = _inside(subject.env)
+    left = _quoted(ignores.apply(findings, texts, inside), texts)
     secrets = [s for each in attempts.values() if each.loaded for s in each.loaded.secrets()]
-    return Validation(tuple(sorted(quoted, key=Finding.sort_key)), secrets)
+    return Validation(tuple(sorted(left, key=Finding.sort_key)), secrets)
+
+
+def _of_one(attempt: Attempt, subject: Subject | None) -> set[Finding]:
+    """Of one environment. A variable that is missing is told once, not at each of its uses."""
+    found = {*attempt.findings}
+    if subject is None:
+        return found
+    told = _rules(subject)
+    missing = {each.about for each in told if each.code == "E003"} | named_anyhow(subject)
+    return {each for each in found if each.code != "C005" or each.about not in missing} | told
+
+
+def _quoted(findings: list[Finding], texts: Mapping[str, str]) -> list[Finding]:
+    """With the lines that they are about."""
+    named = {each.where.file for each in findings if each.where}
+    lines = {label: text.split("\n") for label, text in texts.items() if label in named}
+    return [replace(each, quote=quote(each, lines)) for each in findings]
+
+
+def _inside(env: EnvFile) -> frozenset[int]:
+    """The lines that are the middle of a value."""
+    places = ((b.where.line or 0, b.written.reveal().count("\n")) for b in env.bindings)
+    return frozenset(n for line, more in places for n in range(line + 1, line + more + 1))
 
 
 def _rules(subject: Subject) -> set[Finding]:

@@ -9,6 +9,8 @@ from pydantic import Field, StrictBool, field_validator
 
 from stockctl.env.types import Number, Table
 
+_EXPLODES = re.compile(r"\((?:\?:)?(?:\\?[^()\[\]]|\[[^\]]*\])[+*]\)[+*{]")
+
 
 class Variable(Table):
     """What `env validate` knows about one variable of the env file."""
@@ -56,6 +58,8 @@ class Variable(Table):
             re.compile(value or "")
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
+        if value and _EXPLODES.search(value):
+            raise ValueError("a repeated group that repeats inside can take for ever")
         return value
 
 

@@ -141,3 +141,21 @@ def test_comments_above_a_quoted_value_are_read_once(file: Path) -> None:
 def test_an_empty_file_is_fine(file: Path) -> None:
     env = read(file, "")
     assert (env.bindings, env.findings) == ((), ())
+
+
+def test_a_line_of_an_unquoted_key_is_no_name(file: Path) -> None:
+    content = "KEY=-----BEGIN X-----\nMIIEvQIBADANBgkqhkiG9w0B\nQ29uZmlkZW50aWFsS2V5MQ==\nA=1\n"
+    env = read(file, content)
+    assert list(env.values()) == ["KEY", "A"]
+    assert [each.where.line for each in env.broken] == [2, 3]
+
+
+def test_references_that_multiply_end_before_the_memory_does(file: Path) -> None:
+    doubling = "".join(f"K{i}=${{K{i - 1}}}${{K{i - 1}}}\n" for i in range(1, 60))
+    env = read(file, f"K0=xxxxxxxxxx\n{doubling}")
+    assert found(env) == [("E000", 20)]
+    assert env.bindings == ()
+
+
+def test_references_that_do_not_close_are_one_broken_line(file: Path) -> None:
+    assert found(read(file, "A=" + "${X:-" * 100_000 + "\nB=1\n")) == [("broken", 1)]

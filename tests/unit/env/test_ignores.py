@@ -70,6 +70,11 @@ def test_a_value_that_talks_about_it_is_none(write: Write) -> None:
     assert left(write, 'A="# stockctl: ignore W102 -- x"\n') == []
 
 
+def test_the_middle_of_a_value_is_no_comment(write: Write) -> None:
+    env = 'A="one\n# stockctl: ignore-file W102 -- not meant\ntwo"\nlevel=1\n'
+    assert left(write, env) == [("W102", 4)]
+
+
 def test_it_works_in_toml_too(write: Write) -> None:
     toml = '# stockctl: ignore C011 -- a proxy that speaks it\n[database]\nurl = "pgwire://x/y"\n'
     assert left(write, "A=1\n", f"{TOML}{toml}") == [("W110", 2), ("C011", 4)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stockctl.core.errors import HostFailed, Refused, UsageError, Where
 from stockctl.core.secret import Secret
-from stockctl.env.compose_file import Reference, names_in
+from stockctl.env.compose_file import Reference
 from stockctl.env.dotenv import parse_env_file
 from stockctl.env.init.answers import Answers, Unanswered, given_values
 from stockctl.env.init.creation import create
@@ -24,6 +24,7 @@ from stockctl.env.init.plan import Around, BaseNeeds, InitPlan, plan
 from stockctl.env.init.survey import Survey, project_name, survey
 from stockctl.env.init.text import NewFile, env_files, ignore_lines, quoted
 from stockctl.env.init.values import Declared, Line, strong
+from stockctl.env.interpolation import names_in
 from stockctl.env.portable import differs
 
 STRONG = "V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E"

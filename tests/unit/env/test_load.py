@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.unit.env.conftest import Write
 
 from stockctl.core.errors import ConfigurationError
-from stockctl.core.report import Severity
 from stockctl.env.document import dotted
 from stockctl.env.load import Loaded, load, try_load
 from stockctl.env.project import Project
@@ -404,10 +403,6 @@ def test_the_redactor_learns_what_comes_from_the_process(write: Write) -> None:
 @given(st.lists(st.one_of(st.integers(0, 99), st.from_regex(r"[a-z]{1,4}", fullmatch=True))))
 def test_a_dotted_path_has_no_empty_parts(path: list[str | int]) -> None:
     assert not dotted(tuple(path)).startswith(".")
-
-
-def test_a_warning_would_not_stop_a_load() -> None:
-    assert Severity.WARNING is not Severity.ERROR
 
 
 def test_a_name_is_that_of_the_file_and_no_key(write: Write) -> None:

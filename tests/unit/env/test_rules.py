@@ -35,6 +35,16 @@ def placed(findings: tuple[Finding, ...]) -> list[tuple[str, int | None]]:
     return [(f.code, f.where.line if f.where else None) for f in findings]
 
 
+def test_what_a_declared_variable_shows(write: Write) -> None:
+    shown = Variable()
+    hidden = ["SMTP_PASS", "ADMIN_PW", "REDIS_AUTH", "SLACK_WEBHOOK_URL", "STORE_CONNECTION_STRING"]
+    for name in hidden:
+        assert not is_shown(name, Secret("value"), shown)
+        assert is_shown(name, Secret("value"), Variable(secret=False))
+    assert is_shown("APP_NAME", Secret("shop"), shown)
+    assert not is_shown("APP_NAME", Secret("V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E"), shown)
+
+
 def test_a_required_variable_is_set_and_not_empty(write: Write) -> None:
     declared = "[variables.A]\nrequired = true\n"
     assert codes(write, declared, "A=x\n") == []

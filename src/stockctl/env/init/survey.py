@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stockctl.env.compose_file import Reference, interpolate
+from stockctl.env.compose_file import Reference
 from stockctl.env.init.images import kind_of
+from stockctl.env.interpolation import interpolate
 
 # `${X:-a:b}` holds colons that separate nothing, and so does `[::1]`
 _BETWEEN_COLONS = re.compile(r"(?:\$\{(?:[^{}]|\{[^{}]*\})*\}|\[[^\]]*\]|[^:])+")

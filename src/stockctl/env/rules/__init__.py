@@ -5,6 +5,7 @@ from __future__ import annotations
 from stockctl.env.rules import (
     across,
     addresses,
+    databases,
     files,
     form,
     modes,
@@ -20,5 +21,6 @@ from stockctl.env.rules.base import RULES, Rule, Subject, found
 __all__ = ["RULES", "Rule", "Subject", "found"]
 
 _MODULES = (
-    reading, names, stack, statements, values, secrets, addresses, modes, across, files, form,
+    reading, names, stack, statements, values, secrets, addresses, databases, modes, across, files,
+    form,
 )  # fmt: skip  # imported for what they register

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
 from stockctl.env.place import Place, place_of
-from stockctl.env.rules.addresses import same_database
 from stockctl.env.rules.base import Subject, found, prod, rule
+from stockctl.env.rules.databases import same_database
 from stockctl.env.rules.values import applies
 
 _URL = "postgresql://shop:V4s0nJq8Lk2PzXw7@127.0.0.1/shop"

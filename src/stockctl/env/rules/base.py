@@ -23,8 +23,10 @@ from stockctl.env.model import Environment
 from stockctl.env.variable import Variable
 
 # Names that nobody declared and that can only be secrets of one's own.
+_NO_PASSWORD = ("null", "none", "nil")  # what Laravel writes for "there is none"
 _NAMED = re.compile(
-    r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|SECRET_KEY|PRIVATE_KEY|SIGNING_KEY)(?:_[A-Z]+)?$"
+    r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|PASS|PASSPHRASE|PW|(?:SECRET|PRIVATE|SIGNING|ENCRYPTION)_KEY"
+    r"|SECRET_KEY_BASE)(?:_[A-Z]+)?$"
 )
 _NOT_A_VALUE = re.compile(r"_(?:FILE|PATH|URL|NAME|ARN|LENGTH|TTL|AGE|EXPIRY|ENABLED)$")
 
@@ -83,11 +85,13 @@ class Subject:
 
     @cached_property
     def secrets(self) -> tuple[tuple[Binding, Variable | None], ...]:
-        """The bindings that hold a secret: declared ones, and undeclared ones by their names."""
+        """The bindings that hold a secret: declared ones and, but for development and tests,
+        undeclared ones by their names."""
         return tuple(self._secrets())
 
     def _secrets(self) -> Iterator[tuple[Binding, Variable | None]]:
         variables = self.environment.variables
+        lenient = self.environment.kind in ("development", "test")
         for binding in self.bound.values():
             variable = variables.get(binding.key)
             if not binding.value:
@@ -95,7 +99,9 @@ class Subject:
             if variable is not None:
                 if variable.type == "secret" or variable.secret:
                     yield binding, variable
-            elif _NAMED.search(binding.key) and not _NOT_A_VALUE.search(binding.key):
+            elif lenient or binding.value.reveal().lower() in _NO_PASSWORD:
+                continue
+            elif is_secret_name(binding.key):
                 yield binding, None
 
     def toml(self, *path: str | int) -> Where | None:
@@ -128,6 +134,11 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether only a secret of one's own can be called like this."""
+    return bool(_NAMED.search(name)) and not _NOT_A_VALUE.search(name)
 
 
 def rule(

@@ -60,4 +60,6 @@ def kind_contradicts(subject: Subject) -> Iterator[Finding]:
         wanted = binding.value.reveal() in allowed and kind not in map(_KINDS.get, allowed)
         if not wanted:
             message = f"{binding.key} says {named}, and this is {kind}"
-            yield found("E029", binding.where, message)
+            value = binding.value.reveal().strip()
+            fix = f'If the service wants it: [variables.{binding.key}] allowed = ["{named}"]'
+            yield found("E029", binding.where, message, fix if named == value else "")

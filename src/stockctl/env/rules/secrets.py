@@ -37,6 +37,9 @@ def own_secrets(subject: Subject) -> Iterator[Binding]:
 
 def rotate(subject: Subject, binding: Binding) -> str:
     """What mends a secret that is there."""
+    variable = subject.environment.variables.get(binding.key)
+    if variable is None or variable.type != "secret":
+        return "Set another one."
     return f"stockctl env rotate {subject.name} --key {binding.key}"
 
 

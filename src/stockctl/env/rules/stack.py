@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
-from stockctl.env.compose_file import Port, interpolate, names_in
-from stockctl.env.rules.base import Subject, found, prod, rule
+from stockctl.env.compose_file import Port
+from stockctl.env.interpolation import interpolate, names_in
+from stockctl.env.rules.base import Subject, found, is_secret_name, prod, rule
 from stockctl.env.rules.statements import named_anyhow
 
 _SERVICE = (
@@ -106,6 +107,41 @@ def floats(reference: str) -> bool:
     name, at, _ = reference.partition("@")
     tag = name.rpartition("/")[2].partition(":")[2]
     return not at and tag in ("", "latest")
+
+
+@rule(
+    "E038",
+    Severity.ERROR,
+    bad=_stack(_APP + "    environment:\n      SESSION_SECRET: ${SESSION_SECRET:-changeme}\n"),
+    good=_stack(
+        _APP + "    environment:\n      SESSION_SECRET: ${SESSION_SECRET:?}\n",
+        "SESSION_SECRET=V4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E\n",
+    ),
+    without_values=True,
+)
+def secret_in_compose_file(subject: Subject) -> Iterator[Finding]:
+    """A compose file holds a secret in clear, as a value or as a default. Not in development and
+    test.
+
+    The file is committed, and every environment that uses it has the same one.
+    """
+    if subject.environment.kind in ("development", "test"):
+        return
+    for file in subject.compose:
+        clear = [
+            (each.key, each.where)
+            for each in file.settings
+            if each.written and "$" not in each.written and is_secret_name(each.key)
+        ]
+        clear += [
+            (each.name, each.where)
+            for each in file.references
+            if each.default and "$" not in each.default and is_secret_name(each.name)
+        ]
+        for key, where in dict.fromkeys(clear):
+            message = f"{key} stands in the compose file in clear"
+            fix = "Set it in the env file, and only name the variable here."
+            yield found("E038", where, message, fix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
@@ -16,6 +16,13 @@ from stockctl.env.rules.base import Subject, found, prod, rule
 from stockctl.env.rules.statements import named_anyhow
 from stockctl.env.variable import Variable
 
+MOST_SUGGESTIONS = 50
+LONGEST_MATCHED = 2000  # characters
+_BOOLEAN = frozenset(("true", "false", "1", "0"))
+_SCHEMES = """
+http https ws wss redis rediss amqp amqps mongodb mongodb+srv mysql mariadb postgres postgresql
+s3 gs sftp smtp smtps ldap ldaps tcp udp nats kafka mqtt mqtts grpc grpcs elasticsearch
+"""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # What tools themselves read from the environment; nobody declares these.
 _OF_TOOLS = re.compile(r"(?:COMPOSE|DOCKER|BUILDKIT|STOCKCTL)_\w+|TZ|LANG|LC_\w+|PG[A-Z]+")
@@ -95,7 +102,9 @@ def pattern_mismatch(subject: Subject) -> Iterator[Finding]:
     The pattern was written by somebody who knew what the service accepts.
     """
     for binding, variable in subject.declared():
-        if variable.pattern and not re.fullmatch(variable.pattern, binding.value.reveal()):
+        # what is longer is no value that somebody wrote a pattern for
+        value = binding.value.reveal()[:LONGEST_MATCHED]
+        if variable.pattern and not re.fullmatch(variable.pattern, value):
             message = f"{binding.key} does not match {variable.pattern}"
             yield found("E008", binding.where, message, variable.description)
 
@@ -171,10 +180,13 @@ def unknown_variable(subject: Subject) -> Iterator[Finding]:
     used |= {each.name for file in subject.compose for each in file.references}
     passed_on = any(file.passes_on(subject.env.path) for file in subject.compose)
     missing = [name for name in declared if name not in subject.bound]
+    looked_up = 0
     for key, binding in subject.bound.items() if declared else ():
         if key in declared or key in used or _OF_TOOLS.fullmatch(key):
             continue
-        near = get_close_matches(key.upper(), missing, n=1, cutoff=0.85 if passed_on else 0.6)
+        looked_up += 1  # each costs a comparison with every declared one
+        candidates = missing if looked_up <= MOST_SUGGESTIONS else []
+        near = get_close_matches(key.upper(), candidates, n=1, cutoff=0.85 if passed_on else 0.6)
         if passed_on and not near:
             continue
         fix = f"Did you mean {near[0]}?" if near else f"Declare it: [variables.{key}]"
@@ -208,13 +220,13 @@ def _expected(kind: str, value: str) -> str | None:
             good = bool(re.fullmatch(r"0*[1-9][0-9]{0,4}", value)) and int(value[-5:]) < 65536
             return None if good else "a port, 1 to 65535"
         case "bool":
-            return None if value.lower() in ("true", "false", "1", "0") else "true or false"
+            return None if value.lower() in _BOOLEAN else "true or false"
         case "duration":
             return None if _is_duration(value) else 'a duration like "30s"'
         case "email":
             return None if _EMAIL.fullmatch(value) else "an e-mail address"
         case "url":
-            return None if is_url(value, ("http", "https")) else "a URL, http:// or https://"
+            return None if is_url(value, _SCHEMES.split()) else "a URL like https://example.com"
         case "postgres_url":
             place = place_of(value)
             good = place is not None and place.postgres and bool(place.database)
@@ -226,7 +238,7 @@ def _expected(kind: str, value: str) -> str | None:
     return None
 
 
-def is_url(value: str, schemes: tuple[str, ...]) -> bool:
+def is_url(value: str, schemes: Collection[str]) -> bool:
     """Whether `value` is a URL of one of the schemes, with a host and without white space."""
     try:
         parts = urlsplit(value)

@@ -34,7 +34,8 @@ class Act:
 
     @property
     def cascade(self) -> bool:
-        return len(self.words) > 1 and self.words[-1] == "CASCADE"
+        named = int(self.name == "cascade")  # not reserved: a thing may be called that
+        return self.words[-1:] == ("CASCADE",) and self.words.count("CASCADE") > named
 
 
 Found = Iterator[tuple[str, str, str, Sequence[Piece]]]  # verb, table, name, words

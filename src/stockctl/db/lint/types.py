@@ -28,7 +28,7 @@ _WIDER = {
 # no new values and no check of the old ones: "binary coercible", pg_cast.castmethod = 'b'
 _SAME_BYTES = {
     ("character varying", "text"), ("text", "character varying"), ("cidr", "inet"),
-    ("citext", "text"),
+    ("citext", "text"), ("bit", "varbit"),
 }  # fmt: skip
 _BY_LENGTH = {
     "character varying", "varbit", "numeric", "timestamp", "timestamp with time zone", "time",

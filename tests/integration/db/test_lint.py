@@ -67,7 +67,11 @@ def test_the_migrations_of_this_repository_are_clean() -> None:
 
 
 def test_all_findings_come_at_once_by_file_and_line(project: Path, write: Write) -> None:
-    write("0001_a", "CREATE TABLE t (a timestamp);\nDROP TABLE u;\n", "DROP TABLE t;\n")
+    write(
+        "0001_a",
+        "CREATE TABLE t (a timestamp);\nDROP TABLE u;\n",
+        "DROP TABLE t; CREATE TABLE u ();\n",
+    )
     write("0002_b", "SELEC 1 + 1;\n")
     write("0003_c", "COMMIT;\n")
     ended = run(project, "prod")

@@ -9,6 +9,7 @@ from stockctl.core.report import Finding, Severity
 from stockctl.db.lint.acts import Act
 from stockctl.db.lint.base import Subject, found, migration, rule
 
+_BY_ITSELF = ("RENAME", "VALIDATE", "SET SCHEMA", "ATTACH", "DETACH")
 _BY_CHOICE = ("DO", "CALL", "ADD VALUE")
 _ALONE = "A file of its own with `-- transactional: false` at the top."
 
@@ -131,7 +132,7 @@ def many_alters(subject: Subject) -> Iterator[Finding]:
     seen: dict[str, dict[int, Act]] = {}
     for act in subject.acts:
         head = subject.source.statements[act.statement].head
-        joinable = not act.verb.startswith(("RENAME", "VALIDATE", "SET SCHEMA"))
+        joinable = not act.verb.startswith(_BY_ITSELF)
         if (
             head[:2] == ("ALTER", "TABLE")
             and joinable

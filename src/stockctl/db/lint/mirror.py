@@ -106,3 +106,34 @@ def drops_what_was_there(subject: Subject) -> Iterator[Finding]:
         if thing not in made and thing not in again and not inside and thing[0] != "CONSTRAINT":
             message = f"{thing[0].lower()} {thing[1]} is not made by {subject.up.path.name}"
             yield found("L041", subject, act, message, "Take it out of the down script.")
+
+
+@rule(
+    "L042",
+    Severity.WARNING,
+    bad=migration("-- phase: contract\n\nALTER TABLE users DROP COLUMN nickname;\n", "SELECT 1;\n"),
+    good=migration(
+        "-- phase: contract\n\nALTER TABLE users DROP COLUMN nickname;\n",
+        "ALTER TABLE users ADD COLUMN nickname text;\n",
+    ),
+)
+def not_brought_back(subject: Subject) -> Iterator[Finding]:
+    """The up script drops something that the down script does not make again.
+
+    After a rollback the release before looks for it. If it cannot be brought back, say so: delete
+    the down script and write `-- irreversible: why` at the top of the file.
+    """
+    if not _comparable(subject) or subject.other is None:
+        return
+    made = _things(subject.other, ("CREATE", "ADD"))
+    again = _things(subject.source, ("CREATE", "ADD"))
+    nameless = {_bare(act.table) for act in subject.other.all("ADD CONSTRAINT") if not act.name}
+    tables = {_bare(act.name) for act in subject.other.all("CREATE TABLE")}
+    for (kind, name), act in _things(subject.source, ("DROP",)).items():
+        table = _bare(act.table)
+        inside = kind in _INSIDE_TABLE and kind != "INDEX" and table in tables
+        unnamed = kind == "CONSTRAINT" and table in nameless
+        if (kind, name) not in made and (kind, name) not in again and not inside and not unnamed:
+            message = f"the down script does not bring {kind.lower()} {name} back"
+            fix = f"Make it again in {subject.other.script.path.name}."
+            yield found("L042", subject, act, message, fix)

@@ -148,6 +148,7 @@ _register(
     "It waits for every query on the table, and everybody waits behind it.",
     "DROP INDEX users_email;",
     f"{_NO}DROP INDEX CONCURRENTLY users_email;",
+    "CREATE INDEX CONCURRENTLY users_email ON users (email);",
 )
 _register(
     "prefer-timestamp-tz",

@@ -67,7 +67,7 @@ def migrate(
     with opened.database() as database:
         files = _migrations(opened)
         todo = plan_migrate(_status(database, files), files, to=to, phase=_phase(phase))
-        _show_migrate_plan(session, todo)
+        _show_migrate_plan(session, todo, locks=plan)
         if plan or not todo.migrations:
             head = _status(database, files).head
             planned = [migration.id for migration in todo.migrations]
@@ -261,14 +261,23 @@ def _entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _show_migrate_plan(session: Session, todo: MigratePlan) -> None:
+def _show_migrate_plan(session: Session, todo: MigratePlan, *, locks: bool) -> None:
+    """`locks`: with what each of them will lock, which takes a moment for a thousand."""
     for migration in todo.migrations:
         how = "one transaction" if migration.transactional else "no transaction"
-        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how})")
+        held = _locks(migration) if locks else ""
+        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how}{held})")
     for waiting in todo.waiting:
         session.output.note(f"waits:    {waiting.id}  ({waiting.reason})")
     if not todo.migrations:
         session.output.note("nothing to apply")
+
+
+def _locks(migration: Migration) -> str:
+    from stockctl.db.lint.locks import expected
+
+    locks = ", ".join(str(lock) for lock in expected(migration.up))
+    return f"; locks {locks}" if locks else ""
 
 
 def _show_rollback_plan(session: Session, todo: RollbackPlan) -> None:

@@ -11,26 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import zip_longest
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any
 
 from stockctl.core.errors import Where
-from stockctl.core.report import Finding, Severity
-
-
-class Described(Protocol):
-    """A rule, of `env validate` or of `db lint`."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def severity(self) -> Severity: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def what(self) -> str: ...
-    @property
-    def why(self) -> str: ...
-
+from stockctl.core.report import Described, Finding, Severity
 
 Clean = Callable[[str], str]
 Span = tuple[str, str]  # a text and how it looks on a terminal

@@ -7,17 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from stockctl.cli.session import Result, Session
 from stockctl.core.errors import ConfigurationError, UsageError
-from stockctl.core.report import Finding
+from stockctl.core.report import Described, Finding
 from stockctl.env.project import Project
-
-if TYPE_CHECKING:
-    from stockctl.cli.findings import Described
 
 
 class Format(StrEnum):

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from stockctl.db.lint.acts import acts
 from stockctl.db.lint.indexes import _cannot_be_undone
+from stockctl.db.lint.locks import MODES, expected
 from stockctl.db.lint.rewrites import _STEADY, _volatile
 from stockctl.db.lint.types import is_free, read_type
 from stockctl.db.lint.words import pieces
@@ -140,3 +141,75 @@ def test_a_new_enum_value_cannot_be_used_in_its_transaction(database: Database) 
         with pytest.raises(psycopg.errors.UnsafeNewEnumValueUsage), connection.transaction():
             connection.execute("ALTER TYPE mood ADD VALUE 'calm'")
             connection.execute(sql.SQL("SELECT {}::mood").format("calm"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE t",
+        "TRUNCATE t",
+        "LOCK TABLE t IN SHARE MODE",
+        "LOCK t",
+        "CREATE INDEX ON t (a)",
+        "REINDEX TABLE t",
+        "CLUSTER t USING j",
+        "ALTER TABLE t ADD COLUMN c int",
+        "ALTER TABLE t DROP COLUMN b",
+        "ALTER TABLE t ALTER b TYPE text",
+        "ALTER TABLE t ALTER b SET NOT NULL",
+        "ALTER TABLE t ALTER b SET DEFAULT 1",
+        "ALTER TABLE t ALTER b SET STATISTICS 9",
+        "ALTER TABLE t SET (fillfactor = 70)",
+        "ALTER TABLE t ADD CHECK (a > 0) NOT VALID",
+        "ALTER TABLE t ADD UNIQUE (a)",
+        "ALTER TABLE t ADD FOREIGN KEY (b) REFERENCES u (id) NOT VALID",
+        "ALTER TABLE t ADD COLUMN c int REFERENCES public.u",
+        "ALTER TABLE t VALIDATE CONSTRAINT k",
+        "ALTER TABLE t RENAME TO s",
+        "ALTER TABLE t RENAME b TO c",
+        "ALTER TABLE t DISABLE TRIGGER ALL",
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE t SET UNLOGGED",
+        "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)",
+        "ALTER TABLE p DETACH PARTITION p1",
+        "CREATE POLICY x ON t",
+        "CREATE TRIGGER x BEFORE UPDATE ON t EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE RULE x AS ON UPDATE TO t DO INSTEAD NOTHING",
+        "CREATE TABLE s (a int REFERENCES u (id), b int, FOREIGN KEY (b) REFERENCES u (id))",
+        "CREATE TABLE s (a int); CREATE INDEX ON s (a)",
+        "REFRESH MATERIALIZED VIEW m",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
+        "DROP VIEW v",
+        "UPDATE t SET a = 1",
+        "INSERT INTO t VALUES (1, 2)",
+    ],
+)
+def test_the_locks_of_the_plan_are_those_that_are_taken(database: Database, statement: str) -> None:
+    query = """
+        SELECT relation, mode FROM pg_locks
+         WHERE pid = pg_backend_pid() AND database = (
+               SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+    with database.connect() as connection:
+        connection.execute(
+            "CREATE TABLE u (id int PRIMARY KEY);"
+            " CREATE TABLE t (a int, b int, CONSTRAINT k CHECK (a > 0) NOT VALID);"
+            " CREATE INDEX j ON t (a); CREATE VIEW v AS SELECT 1 AS a;"
+            " CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; CREATE UNIQUE INDEX ON m (a);"
+            " CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p2 (a int);"
+            " CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)"
+        )
+        there = "SELECT oid, relname FROM pg_class WHERE relname = ANY('{u,t,v,m,p}')"
+        names = dict(connection.execute(there).fetchall())
+        with connection.transaction():
+            connection.execute(statement.encode())
+            held = connection.execute(query).fetchall()
+            raise psycopg.Rollback
+    real: dict[str, str] = {}
+    for relation, mode in held:
+        name = "".join(f" {c}" if c.isupper() else c for c in mode.removesuffix("Lock"))
+        spelt = name.strip().upper()
+        table = names.get(relation)
+        if table and spelt in MODES:
+            real[table] = max(spelt, real.get(table, spelt), key=MODES.index)
+    assert {each.table: each.mode for each in expected(statement)} == real

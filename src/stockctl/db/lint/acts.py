@@ -91,9 +91,10 @@ def _create(reader: Reader) -> Found:
         return
     name = reader.name()
     if kind in _ON_TABLE:
-        while reader.peek() not in ("ON", ""):
+        before_table = "TO" if kind == "RULE" else "ON"  # CREATE RULE a AS ON UPDATE TO table
+        while reader.peek() not in (before_table, ""):
             reader.at += 1
-        reader.take("ON")
+        reader.take(before_table)
         yield f"CREATE {kind}", reader.name(), name, words
         return
     yield f"CREATE {kind}", name, name, words

@@ -107,6 +107,8 @@ def test_no_function_that_is_called_steady_is_volatile(database: Database) -> No
         "DROP DATABASE elsewhere",
         "ALTER SYSTEM SET work_mem = '5MB'",
         "ALTER DATABASE postgres SET work_mem = '5MB'",
+        "ALTER DATABASE postgres SET TABLESPACE pg_default",
+        "ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE pg_default",
         "REFRESH MATERIALIZED VIEW m",
         "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
         "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY",

@@ -182,24 +182,15 @@ def _to_column(reader: Reader) -> str:
     return pair  # SET DEFAULT, DROP DEFAULT, DROP EXPRESSION, ADD GENERATED …
 
 
-def _truncate(reader: Reader) -> Found:
+def _tables(reader: Reader) -> Found:
+    """TRUNCATE a, b · LOCK a, b."""
     words = reader.rest()
     reader.at = 1
     reader.take("TABLE")
     for part in by_comma(reader.rest()):
         inner = Reader(part)
         inner.take("ONLY")
-        yield "TRUNCATE", inner.name(), "", words
-
-
-def _lock(reader: Reader) -> Found:
-    words = reader.rest()
-    reader.at = 1
-    reader.take("TABLE")
-    for part in by_comma(reader.rest()):
-        inner = Reader(part)
-        inner.take("ONLY")
-        yield "LOCK", inner.name(), "", words
+        yield words[0].word, inner.name(), "", words
 
 
 def _update(reader: Reader) -> Found:
@@ -241,8 +232,8 @@ _READERS: dict[str, Callable[[Reader], Found]] = {
     "CREATE": _create,
     "DROP": _drop,
     "ALTER": _alter,
-    "TRUNCATE": _truncate,
-    "LOCK": _lock,
+    "TRUNCATE": _tables,
+    "LOCK": _tables,
     "UPDATE": _update,
     "DELETE": _update,
     "WITH": _with,

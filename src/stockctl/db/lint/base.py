@@ -15,7 +15,7 @@ from functools import cached_property
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
 from stockctl.db.lint.acts import Act, acts
-from stockctl.db.lint.schema import Schema
+from stockctl.db.lint.schema import Schema, default
 from stockctl.db.script import DOWN, Phase, Script
 from stockctl.db.statements import Statement
 
@@ -46,6 +46,26 @@ class Source:
         """Made in this script: nobody reads or writes them yet."""
         kinds = ("CREATE TABLE", "CREATE MATERIALIZED VIEW", "CREATE FOREIGN TABLE")
         return frozenset(act.name for act in self.all(*kinds))
+
+    @cached_property
+    def created(self) -> dict[tuple[str, str], int]:
+        """What it makes, `("CREATE VIEW", name)`, and in which statement first."""
+        made: dict[tuple[str, str], int] = {}
+        for act in self.acts:
+            if act.verb.startswith("CREATE "):
+                made.setdefault((act.verb, act.name), act.statement)
+        return made
+
+    @cached_property
+    def new_columns(self) -> frozenset[tuple[str, str]]:
+        """Added by this script: table and name."""
+        return frozenset((act.table, act.name) for act in self.all("ADD COLUMN"))
+
+    @cached_property
+    def filled_columns(self) -> frozenset[tuple[str, str]]:
+        """Those that it gives a default, so that whoever does not know them writes one."""
+        added = (act for act in self.all("ADD COLUMN") if default(act))
+        return frozenset((a.table, a.name) for a in [*added, *self.all("SET DEFAULT")])
 
     @cached_property
     def lines(self) -> list[str]:

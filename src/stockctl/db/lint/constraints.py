@@ -135,11 +135,19 @@ def not_null_scan(subject: Subject) -> Iterator[Finding]:
     proves it already: add one NOT VALID, validate it in the next migration, then SET NOT NULL and
     drop the CHECK. (squawk's adding-not-nullable-field does not follow the migrations before.)
     """
-    here = {(act.table, proves_not_null(act)) for act in subject.source.all("ADD CONSTRAINT")}
-    valid = {(act.table, act.name) for act in subject.source.all("VALIDATE CONSTRAINT")}
-    here |= {(t, subject.before.checks.get((t, name), "")) for t, name in valid}
+    before = subject.before
+    here = {
+        (act.table, column)
+        for act in subject.source.all("ADD CONSTRAINT")
+        for column in proves_not_null(act)
+    }
+    here |= {
+        (act.table, column)
+        for act in subject.source.all("VALIDATE CONSTRAINT")
+        for column in before.checks.get((act.table, act.name), ())
+    }
     for act in subject.on_old_tables("SET NOT NULL"):
-        if (act.table, act.name) not in subject.before.proven | here:
+        if (act.table, act.name) not in before.proven | here:
             message = f"reads all of {act.table} behind ACCESS EXCLUSIVE"
             fix = "CHECK (… IS NOT NULL) NOT VALID, VALIDATE in the next file, then SET NOT NULL."
             yield found("L023", subject, act, message, fix)

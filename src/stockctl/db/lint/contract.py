@@ -15,6 +15,7 @@ _DROPS = (
     "TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE", "TYPE", "DOMAIN", "SCHEMA",
     "FUNCTION", "PROCEDURE", "AGGREGATE", "EXTENSION",
 )  # fmt: skip
+_HOLDING = ("TABLE", "SEQUENCE", "SCHEMA")  # what is in them does not come back with the name
 _STRICTER = (
     "SET NOT NULL", "DROP DEFAULT", "DROP EXPRESSION", "DROP IDENTITY", "SET GENERATED",
     "ADD GENERATED",
@@ -51,39 +52,29 @@ def contract_in_expand(subject: Subject) -> Iterator[Finding]:
 
 def _takes_away(subject: Subject, act: Act) -> str:
     """What it takes away, in words; empty when nothing."""
+    source, column = subject.source, (act.table, act.name)
     verb, _, kind = act.verb.partition(" ")
-    made = {(each.verb, each.name) for each in subject.acts if each.verb.startswith("CREATE ")}
     if verb == "DROP" and kind in _DROPS:
-        return "" if (f"CREATE {kind}", act.name) in made else f"drops {kind.lower()} {act.name}"
-    own = {each.name for each in subject.source.all("ADD COLUMN") if each.table == act.table}
-    if act.table in subject.source.new_tables or act.name in own:
-        return _stricter_on_own(subject, act)
+        made = source.created.get((f"CREATE {kind}", act.name))
+        own = made is not None and (kind not in _HOLDING or made < act.statement)
+        return "" if own else f"drops {kind.lower()} {act.name}"
+    if act.table in source.new_tables:
+        return ""
+    if column in source.new_columns:
+        strict = act.verb == "SET NOT NULL" and column not in source.filled_columns
+        return f"SET NOT NULL on {act.table}.{act.name} without a default" if strict else ""
     if act.verb == "DROP COLUMN":
         return f"drops column {act.table}.{act.name}"
     if act.verb in _RENAMES:
         done = "moves" if act.verb == "SET SCHEMA" else "renames"
-        column = f".{act.name}" if act.verb == "RENAME COLUMN" else ""
-        return f"{done} {act.table}{column}"
+        dotted = f".{act.name}" if act.verb == "RENAME COLUMN" else ""
+        return f"{done} {act.table}{dotted}"
     if act.verb in _STRICTER:
         return f"{act.verb} on {act.table}.{act.name}"
     old = subject.before.types.get((act.table, act.name))
     if act.verb == "COLUMN TYPE" and old and not is_wider(old, column_type(act)):
         return f"changes {act.table}.{act.name} from {old} to {column_type(act)}"
     return ""
-
-
-def _stricter_on_own(subject: Subject, act: Act) -> str:
-    """NOT NULL on a column that is new in an old table: whoever does not know it writes none."""
-    if act.verb != "SET NOT NULL" or act.table in subject.source.new_tables:
-        return ""
-    mine = [
-        a for a in subject.source.all("ADD COLUMN") if (a.table, a.name) == (act.table, act.name)
-    ]
-    filled = any(default(each) for each in mine) or any(
-        (each.table, each.name) == (act.table, act.name)
-        for each in subject.source.all("SET DEFAULT")
-    )
-    return "" if filled else f"SET NOT NULL on {act.table}.{act.name} without a default"
 
 
 @rule(

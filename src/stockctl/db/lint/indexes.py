@@ -9,6 +9,9 @@ from stockctl.core.report import Finding, Severity
 from stockctl.db.lint.acts import Act
 from stockctl.db.lint.base import Subject, found, migration, rule
 
+_ALONE_BY_NATURE = (
+    "CREATE DATABASE", "DROP DATABASE", "CREATE TABLESPACE", "DROP TABLESPACE", "ALTER SYSTEM",
+)  # fmt: skip
 _BY_ITSELF = ("RENAME", "VALIDATE", "SET SCHEMA", "ATTACH", "DETACH")
 _BY_CHOICE = ("DO", "CALL", "ADD VALUE")
 _ALONE = "A file of its own with `-- transactional: false` at the top."
@@ -48,9 +51,10 @@ def _cannot_be_undone(act: Act) -> str:
         return "REINDEX of all tables"
     if act.verb == "CLUSTER" and not act.table:
         return "CLUSTER of all tables"
-    if act.verb.endswith((" DATABASE", " TABLESPACE", " SYSTEM")) and "SET" not in act.verb:
-        settings = act.verb == "ALTER DATABASE" and "TABLESPACE" not in act.words
-        return "" if settings or act.verb == "ALTER TABLESPACE" else act.verb
+    if act.verb in _ALONE_BY_NATURE:
+        return act.verb
+    if act.verb == "ALTER DATABASE" and "TABLESPACE" in act.words:
+        return "ALTER DATABASE … SET TABLESPACE"
     return f"{act.verb} CONCURRENTLY" if act.concurrently else ""
 
 

@@ -63,16 +63,17 @@ def left_behind(subject: Subject) -> Iterator[Finding]:
     if not _comparable(subject) or subject.other is None:
         return
     dropped = _things(subject.other, ("DROP",))
+    columns = {each.name for (what, _), each in dropped.items() if what == "COLUMN"}
     gone = _things(subject.source, ("DROP",))
     for thing, act in _things(subject.source, ("CREATE", "ADD")).items():
-        if thing in dropped or thing in gone or _goes_along(thing[0], act, dropped):
+        if thing in dropped or thing in gone or _goes_along(thing[0], act, dropped, columns):
             continue
         message = f"the down script does not drop {thing[0].lower()} {thing[1]}"
         down = subject.other.script.path.name
         yield found("L040", subject, act, message, f"Drop it in {down}.")
 
 
-def _goes_along(kind: str, act: Act, dropped: dict[Thing, Act]) -> bool:
+def _goes_along(kind: str, act: Act, dropped: dict[Thing, Act], columns: set[str]) -> bool:
     """With its table, its schema or, if it is a constraint or an index, with one of its columns."""
     if "REPLACE" in act.words[:3]:  # it may have been there before
         return True
@@ -80,7 +81,6 @@ def _goes_along(kind: str, act: Act, dropped: dict[Thing, Act]) -> bool:
         return True
     if kind in _INSIDE_TABLE and ("TABLE", _bare(act.table)) in dropped:
         return True
-    columns = {each.name for (what, _), each in dropped.items() if what == "COLUMN"}
     return kind in ("CONSTRAINT", "INDEX") and any(canonical(word) in columns for word in act.words)
 
 

@@ -100,7 +100,7 @@ def type_change_rewrites(subject: Subject) -> Iterator[Finding]:
         yield found("L004", subject, act, message, fix)
 
 
-_STORAGE = {"SET LOGGED", "SET UNLOGGED", "SET TABLESPACE", "SET ACCESS"}
+_STORAGE = {"SET LOGGED", "SET UNLOGGED", "SET TABLESPACE", "SET ACCESS", "IN TABLESPACE"}
 
 
 @rule(

@@ -131,8 +131,11 @@ def _blank(text: str) -> str:
 def _reach(source: Source) -> Callable[[int], Iterable[int]]:
     """A directive above a statement is for all of its lines."""
 
+    begins: list[int] = []
+
     def lines(line: int) -> Iterable[int]:
-        begins = [source.where(each.start).line or 0 for each in source.statements]
+        if not begins:
+            begins.extend(source.where(each.start).line or 0 for each in source.statements)
         number = bisect_right(begins, line) - 1
         if number < 0 or begins[number] != line:
             return (line,)

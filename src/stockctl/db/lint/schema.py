@@ -25,10 +25,12 @@ def default(act: Act) -> tuple[str, ...]:
     return () if found == ("NULL",) else found
 
 
-def proves_not_null(act: Act) -> str:
-    """The column of `ADD CONSTRAINT c CHECK (column IS NOT NULL)`."""
+def proves_not_null(act: Act) -> frozenset[str]:
+    """The columns of `ADD CONSTRAINT c CHECK (a IS NOT NULL AND b IS NOT NULL)`."""
     words = [word for word in clause(act.words, "CHECK") if word not in "()"]
-    return canonical(words[0]) if words[1:] == ["IS", "NOT", "NULL"] else ""
+    columns = words[::5]
+    said = [word for each in columns for word in (each, "IS", "NOT", "NULL", "AND")][:-1]
+    return frozenset(map(canonical, columns)) if said == words else frozenset()
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Schema:
     """Grows with every migration. What is not in it is not known, which is never an error."""
 
     types: dict[tuple[str, str], Type] = field(default_factory=dict)
-    checks: dict[tuple[str, str], str] = field(default_factory=dict)  # not valid yet: its column
+    checks: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # not valid yet
     proven: set[tuple[str, str]] = field(default_factory=set)
 
     def follow(self, acts: Iterable[Act]) -> None:
@@ -46,19 +48,28 @@ class Schema:
                 self.types[act.table, act.name] = column_type(act)
             elif act.verb in ("DROP COLUMN", "DROP NOT NULL"):
                 self.proven.discard((act.table, act.name))
+            elif act.verb == "RENAME COLUMN":
+                self._rename(act.table, act.name, canonical(act.words[-1]))
             elif act.verb in ("DROP TABLE", "RENAME TABLE"):
                 self._forget(act.table)
             else:
                 self._follow_check(act)
 
     def _follow_check(self, act: Act) -> None:
-        if act.verb == "ADD CONSTRAINT" and (column := proves_not_null(act)):
+        if act.verb == "ADD CONSTRAINT" and (columns := proves_not_null(act)):
             if "VALID" in act.words:
-                self.checks[act.table, act.name] = column
+                self.checks[act.table, act.name] = columns
             else:
-                self.proven.add((act.table, column))
+                self.proven |= {(act.table, column) for column in columns}
         elif act.verb == "VALIDATE CONSTRAINT" and (act.table, act.name) in self.checks:
-            self.proven.add((act.table, self.checks.pop((act.table, act.name))))
+            columns = self.checks.pop((act.table, act.name))
+            self.proven |= {(act.table, column) for column in columns}
+
+    def _rename(self, table: str, old: str, new: str) -> None:
+        if type_ := self.types.pop((table, old), None):
+            self.types[table, new] = type_
+        if (table, old) in self.proven:
+            self.proven ^= {(table, old), (table, new)}
 
     def _forget(self, table: str) -> None:
         self.types = {key: type_ for key, type_ in self.types.items() if key[0] != table}

@@ -4,6 +4,7 @@
     docs/errors.md          from the error tree in stockctl.core.errors
     docs/commands.md        from the help of every verb
     docs/rules.md           from the rules in stockctl.env.rules
+    docs/lint.md            from the rules in stockctl.db.lint
 
 `--check` writes nothing and exits 1, with a diff, when a page is not what the code says.
 """
@@ -23,6 +24,8 @@ import typer
 from stockctl.cli.app import app
 from stockctl.cli.session import Session
 from stockctl.core.errors import tree
+from stockctl.db.lint import RULES as LINT_RULES
+from stockctl.db.lint.squawk import OFF, OLDEST
 from stockctl.env.model import Environment
 from stockctl.env.rules import RULES
 from stockctl.env.types import Table
@@ -182,7 +185,7 @@ EXIT_CODES = {
     "0": "done, or nothing to do",
     "1": "a bug in stockctl; `-v` shows the traceback",
     "2": "usage",
-    "3": "configuration is wrong; also: `env validate` found errors",
+    "3": "configuration is wrong; also: `env validate` or `db lint` found errors",
     "4": "refused: a guard, a gate or a missing confirmation; nothing was changed",
     "5": "locked by somebody else: the message says who, since when, doing what",
     "6": "a tool or the host failed: docker, compose, pg_dump, the store, a file",
@@ -205,7 +208,8 @@ the line after `→` what to do next.
 {exits}
 
 What a check finds has codes of its own: [rules.md](rules.md) for environments (`C…`, `E…`, `W…`,
-`I…`), [findings.md](findings.md) for migration files (`M…`).
+`I…`), [findings.md](findings.md) for migration files (`M…`), [lint.md](lint.md) for what is in them
+(`L…`).
 """
 
 
@@ -344,6 +348,64 @@ def _visible(line: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
+# --------------------------------------------------------------------------- lint.md
+
+_LINT = """# Rules of `db lint`
+
+`stockctl db lint` reads the migrations and says what would hurt: long locks, tables that are
+written anew, what the running release would miss, down scripts that do not take back what was done.
+It needs neither a database nor an env file. Errors end it with exit 3, as with `env validate`;
+`--strict` makes warnings errors, `--format github` and `--format sarif` are for CI.
+
+**L0…** are rules of ours. They know the phase, the header `transactional`, what a file makes
+itself, the down script, and types and constraints from the migrations before. Those on locks also
+look at down scripts, where they are warnings: a rollback is rare, and somebody is watching.
+**L1…** are [squawk](https://squawkhq.com)'s, told that the oldest server is PostgreSQL {oldest}.
+**M…** are wrong files ([findings.md](findings.md)); `db migrate` refuses them as well.
+
+**To accept a finding**, say why, on the line above the statement or at the end of the line;
+`ignore-file` is for all of a file. Codes marked † cannot be ignored.
+
+```sql
+-- stockctl: ignore L031 -- the table is a cache
+TRUNCATE visits;
+```
+
+**A comment changes the checksum**, so what is applied already cannot be mended in its file:
+`--since 0042` looks only at that migration and later ones.
+
+The examples are run by the tests: each bad one is found, each good one is clean.
+
+{index}
+"""
+
+
+def lint() -> str:
+    """One section for each rule of `db lint`, and what is off of squawk's."""
+    index = "| code | | |\n|---|---|---|"
+    shown = {code: rule for code, rule in sorted(LINT_RULES.items()) if code[0] == "L"}
+    for code, each in shown.items():
+        mark = "" if each.ignorable else " †"
+        index += f"\n| [{code}](#{code.lower()}){mark} | {each.severity} | {each.what} |"
+    source = NOTE.format(source="src/stockctl/db/lint/")
+    parts = [source, _LINT.format(index=index, oldest=OLDEST)]
+    for code, each in shown.items():
+        examples = f"\n\nBad:\n\n{_sql(each.bad)}\nGood:\n\n{_sql(each.good)}"
+        below = f", {each.down} in a down script" if each.down not in (None, each.severity) else ""
+        said = f"{each.name}, {each.severity}{below}. {each.what}\n\n{each.why}"
+        parts.append(f"## {code}\n\n{said}{examples if each.bad else ''}".rstrip() + "\n")
+    rows = "\n".join(f"| `{rule}` | {why} |" for rule, why in sorted(OFF.items()))
+    parts.append(f"## Rules of squawk that are off\n\n| rule | why |\n|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _sql(files: Mapping[str, str]) -> str:
+    """Without down scripts that say nothing."""
+    told = {name: text for name, text in files.items() if text != "SELECT 1;\n"} or dict(files)
+    blocks = [f"-- {name}\n{text.rstrip()}" for name, text in told.items()]
+    return "```sql\n" + "\n\n".join(blocks) + "\n```\n"
+
+
 # ------------------------------------------------------------------------------ main
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -351,6 +413,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors,
     "commands.md": commands,
     "rules.md": rules,
+    "lint.md": lint,
 }
 
 

@@ -22,6 +22,7 @@ from stockctl.cli.findings import sarif
 from stockctl.cli.output import Output
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
+from stockctl.db.lint import RULES as LINT_RULES
 from stockctl.env.rules import RULES
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -66,6 +67,13 @@ def test_a_log_follows_the_schema(
     validator: Draft7Validator, findings: tuple[Finding, ...]
 ) -> None:
     assert list(validator.iter_errors(log(*findings))) == []
+
+
+def test_so_does_a_log_of_db_lint(validator: Draft7Validator) -> None:
+    where = Where("migrations/0001_a.sql", 3, 7)
+    findings = (Finding("L001", Severity.ERROR, "drops table t", where, "wait", "DROP TABLE t;"),)
+    made = sarif(findings, LINT_RULES, Output().clean, "1.2.3", "docs/lint.md")
+    assert list(validator.iter_errors(json.loads(json.dumps(made)))) == []
 
 
 def _without_version(log: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`stockctl db`: status · migrate · rollback · new."""
+"""`stockctl db`: status · migrate · rollback · new; lint is in db_lint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stockctl.env.model import Environment
     from stockctl.system.postgres import Database
 
-app = group("Migrations of the database, with a way back.")
+app = group("Migrations of the database, with a way back.", beside=("stockctl.cli.db_lint",))
 To = Annotated[str | None, typer.Option("--to", metavar="ID", help="Up to and with this one.")]
 _COLOURS = {"applied": "green", "pending": "cyan"}
 
@@ -67,7 +67,7 @@ def migrate(
     with opened.database() as database:
         files = _migrations(opened)
         todo = plan_migrate(_status(database, files), files, to=to, phase=_phase(phase))
-        _show_migrate_plan(session, todo)
+        _show_migrate_plan(session, todo, locks=plan)
         if plan or not todo.migrations:
             head = _status(database, files).head
             planned = [migration.id for migration in todo.migrations]
@@ -159,7 +159,7 @@ def new(
     """Writes the two files of a new migration: the way up and the way down."""
     from stockctl.db.migration import Phase, new_migration
 
-    folder = _folder_for_new(session, environment)
+    folder = migrations_folder(session, environment)
     chosen = _phase(phase) or Phase.EXPAND
     up, down = new_migration(folder, title, chosen, not no_transaction)
     label = session.project().label
@@ -182,8 +182,12 @@ def _confirm_migrations(
     confirm(session, environment.name, what, protected=protected, given=given, yes=yes)
 
 
-def _folder_for_new(session: Session, environment: str | None) -> Any:
-    """The migrations folder; all environments that have one normally share it."""
+def migrations_folder(session: Session, environment: str | None, *, say: str = "--env NAME") -> Any:
+    """The migrations folder; all environments that have one normally share it.
+
+    Raises ConfigurationError where none is named, UsageError where it is not clear which is meant;
+    `say` is how the user would name an environment.
+    """
     import os
     from pathlib import Path
 
@@ -191,15 +195,18 @@ def _folder_for_new(session: Session, environment: str | None) -> Any:
 
     project = session.project()
     names = [session.choose(environment)] if environment else project.names()
-    named = [read_layers(project, n).data.get("database", {}).get("migrations") for n in names]
-    folders = {Path(folder) for folder in named if folder}
+    layers = [read_layers(project, name) for name in names]
+    tables = [each.data.get("database") for each in layers]
+    named = [table.get("migrations") for table in tables if isinstance(table, dict)]
+    folders = {Path(folder) for folder in named if isinstance(folder, str) and folder}
     if os.environ.get("STOCKCTL_ENV") and not environment and len(folders) > 1:
-        return _folder_for_new(session, os.environ["STOCKCTL_ENV"])
+        return migrations_folder(session, os.environ["STOCKCTL_ENV"], say=say)
     if len(folders) == 1:
         return folders.pop()
     if not folders:
-        raise ConfigurationError("no environment has database.migrations")
-    raise UsageError("the environments have different migrations folders", hint="Give --env NAME.")
+        found = tuple(each for layer in layers for each in layer.findings)
+        raise ConfigurationError("no environment has database.migrations", findings=found)
+    raise UsageError("the environments have different migrations folders", hint=f"Give {say}.")
 
 
 def _migrations(opened: Opened) -> tuple[Migration, ...]:
@@ -254,14 +261,23 @@ def _entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _show_migrate_plan(session: Session, todo: MigratePlan) -> None:
+def _show_migrate_plan(session: Session, todo: MigratePlan, *, locks: bool) -> None:
+    """`locks`: with what each of them will lock, which takes a moment for a thousand."""
     for migration in todo.migrations:
         how = "one transaction" if migration.transactional else "no transaction"
-        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how})")
+        held = _locks(migration) if locks else ""
+        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how}{held})")
     for waiting in todo.waiting:
         session.output.note(f"waits:    {waiting.id}  ({waiting.reason})")
     if not todo.migrations:
         session.output.note("nothing to apply")
+
+
+def _locks(migration: Migration) -> str:
+    from stockctl.db.lint.locks import expected
+
+    locks = ", ".join(str(lock) for lock in expected(migration.up))
+    return f"; locks {locks}" if locks else ""
 
 
 def _show_rollback_plan(session: Session, todo: RollbackPlan) -> None:

@@ -6,17 +6,20 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from stockctl.cli.session import Session
 from stockctl.core.errors import HostFailed, Refused, ToolFailed, ToolMissing, UsageError
 from stockctl.env.workspace import private_folder
 
 _VIM = re.compile(r"n?vim(\.\w+)?|vimx")
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 5.0  # between SIGTERM and SIGKILL: vim puts the terminal right in well under a second
 
 
@@ -87,25 +90,46 @@ def _edit(argv: tuple[str, ...], *, quiet: bool) -> None:
 
 @contextmanager
 def _running(argv: tuple[str, ...], *, quiet: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """In our own process group, since it needs the terminal. It never outlives the block."""
+    """In our own process group, since it needs the terminal. It never outlives the block: a signal
+    that comes while it is being started waits, since Popen would lose the child on the way."""
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in _ENDING}
+    child = None
     try:
-        child = subprocess.Popen(argv, stdout=sys.stderr.fileno() if quiet else None)
+        child = _start(argv, quiet=quiet)
+        _restore(before)
+        for number in came:
+            signal.raise_signal(number)
+        yield child
+    finally:
+        _restore(before)
+        if child is not None and child.poll() is None:
+            _end(child)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _start(argv: tuple[str, ...], *, quiet: bool) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(argv, stdout=sys.stderr.fileno() if quiet else None)
     except FileNotFoundError:
         raise ToolMissing(
             f"the editor {argv[0]} is not on this machine", hint="Name one in $VISUAL or $EDITOR."
         ) from None
     except OSError as error:
         raise ToolFailed(f"the editor {argv[0]} does not start: {error.strerror}") from None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
     try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        child.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _write(file: Path, plain: bytes) -> None:

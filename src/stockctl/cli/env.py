@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,23 +10,14 @@ import typer
 from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
-from stockctl.core.errors import ConfigurationError, UsageError
-from stockctl.core.report import Finding
+from stockctl.cli.verdict import Format, FormatOption, Strict, Told, choose_format, tell
+from stockctl.core.errors import UsageError
 from stockctl.env.project import Project
 
 app = group(
     "What the environments are, and whether they are sound.",
     beside=("stockctl.cli.env_project", "stockctl.cli.env_secrets"),
 )
-
-
-class Format(StrEnum):
-    """How findings are shown."""
-
-    TEXT = "text"
-    JSON = "json"
-    GITHUB = "github"
-    SARIF = "sarif"
 
 
 @verb(app, "list", example="stockctl env list", exits=(2,), environment="none")
@@ -94,11 +82,8 @@ def validate_environments(
         list[str] | None, typer.Argument(metavar="ENV…", help="Default: as everywhere.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every environment of the project.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
-    format_: Annotated[
-        Format,
-        typer.Option("--format", help="github: annotations; sarif: for code scanners."),
-    ] = Format.TEXT,
+    strict: Strict = False,
+    format_: FormatOption = Format.TEXT,
 ) -> Result:
     """Finds everything that is wrong with an environment before something is built on it.
 
@@ -106,16 +91,16 @@ def validate_environments(
     Warnings and notes stop nothing; docs/rules.md says what each code means.
     """
     from stockctl.cli.gate import tracked_by_git
+    from stockctl.env.rules import RULES
     from stockctl.env.validate import validate
 
-    if session.as_json and format_ in (Format.GITHUB, Format.SARIF):
-        raise UsageError(f"give either --json or --format {format_}")
-    session.as_json = session.output.as_json = session.as_json or format_ is Format.JSON
+    choose_format(session, format_)
     project = session.project()
     names = _chosen(session, project, environments or [], all_)
     validation = validate(project, names, os.environ, tracked_by_git)
     session.output.redactor.learn(validation.secrets)
-    return _tell(session, project, names, validation.findings, format_, strict)
+    told = Told(names, {"environments": names}, RULES, "docs/rules.md")
+    return tell(session, told, validation.findings, format_, strict=strict)
 
 
 def _chosen(session: Session, project: Project, given: list[str], all_: bool) -> list[str]:
@@ -129,45 +114,3 @@ def _chosen(session: Session, project: Project, given: list[str], all_: bool) ->
     names = list(dict.fromkeys(names))
     session.environment = names[0] if len(names) == 1 else None
     return names
-
-
-def _tell(
-    session: Session,
-    project: Project,
-    names: list[str],
-    findings: Sequence[Finding],
-    format_: Format,
-    strict: bool,
-) -> Result:
-    """The findings are the data of this command: they go to stdout, however it ends."""
-    from stockctl import __version__
-    from stockctl.cli.findings import github, sarif, stops, total
-    from stockctl.env.rules import RULES
-
-    output, summary = session.output, total(names, findings, strict=strict)
-    stopping = [each for each in findings if stops(each, strict=strict)]
-    if format_ is Format.TEXT and not session.as_json:
-        shown = stopping if session.quiet else findings
-        output.findings(shown, beside=False)
-        end = ((summary, "bold red" if stopping else "green"),)
-        output.lines([(), end] if shown else [end])
-        code = ConfigurationError.exit_code if stopping else 0
-        return Result({"environments": names}, findings, code)
-    if format_ is Format.GITHUB:
-        output.write(github(findings, RULES, output.clean, _inside_checkout(project)))
-    elif format_ is Format.SARIF:
-        output.document(sarif(findings, RULES, output.clean, __version__), safe=True)
-    if stopping:
-        raise ConfigurationError(summary, findings=findings if session.as_json else ())
-    return Result({"environments": names}, findings)
-
-
-def _inside_checkout(project: Project) -> str:
-    """Where the project is in what the workflow checked out: annotations name files from there."""
-    root = project.root.resolve()
-    around = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
-    checkout = Path(os.environ.get("GITHUB_WORKSPACE") or around)
-    try:
-        return str(project.root.resolve().relative_to(checkout.resolve()))
-    except ValueError:
-        return ""

@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import zip_longest
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stockctl.core.errors import Where
-from stockctl.core.report import Finding, Severity
-
-if TYPE_CHECKING:
-    from stockctl.env.rules import Rule
+from stockctl.core.report import Described, Finding, Severity
 
 Clean = Callable[[str], str]
 Span = tuple[str, str]  # a text and how it looks on a terminal
@@ -125,7 +122,7 @@ def stops(finding: Finding, *, strict: bool = False) -> bool:
 
 
 def github(
-    findings: Sequence[Finding], rules: Mapping[str, Rule], clean: Clean, folder: str = ""
+    findings: Sequence[Finding], rules: Mapping[str, Described], clean: Clean, folder: str = ""
 ) -> str:
     """Workflow commands that become annotations.
 
@@ -136,7 +133,7 @@ def github(
     return "".join(f"{_annotation(each, rules, clean, folder)}\n" for each in findings)
 
 
-def _annotation(finding: Finding, rules: Mapping[str, Rule], clean: Clean, folder: str) -> str:
+def _annotation(finding: Finding, rules: Mapping[str, Described], clean: Clean, folder: str) -> str:
     properties: dict[str, object] = {}
     if finding.where:
         file = one_line(finding.where.file, clean)
@@ -168,7 +165,11 @@ def _property(text: object) -> str:
 
 
 def sarif(
-    findings: Sequence[Finding], rules: Mapping[str, Rule], clean: Clean, version: str
+    findings: Sequence[Finding],
+    rules: Mapping[str, Described],
+    clean: Clean,
+    version: str,
+    page: str = "docs/rules.md",
 ) -> dict[str, Any]:
     """A SARIF 2.1.0 log: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
@@ -177,7 +178,9 @@ def sarif(
     """
     clean = _remembering(clean)
     codes = sorted({*rules, *(finding.code for finding in findings)})
-    described = [_descriptor(rules[code]) if code in rules else {"id": code} for code in codes]
+    described = [
+        _descriptor(rules[code], page) if code in rules else {"id": code} for code in codes
+    ]
     index = {code: number for number, code in enumerate(codes)}
     seen: Counter[tuple[str, str, str]] = Counter()
     results = [_result(finding, index[finding.code], clean, seen) for finding in findings]
@@ -187,7 +190,7 @@ def sarif(
     return {"$schema": schema, "version": "2.1.0", "runs": [run]}
 
 
-def _descriptor(rule: Rule) -> dict[str, Any]:
+def _descriptor(rule: Described, page: str) -> dict[str, Any]:
     why = " ".join(rule.why.split())
     return {
         "id": rule.code,
@@ -195,7 +198,7 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.what},
         "fullDescription": {"text": f"{rule.what} {why}".strip()},
         "defaultConfiguration": {"level": _SARIF_LEVEL[rule.severity]},
-        "help": {"text": f"{rule.what} {why} See docs/rules.md.".replace("  ", " ")},
+        "help": {"text": f"{rule.what} {why} See {page}.".replace("  ", " ")},
     }
 
 

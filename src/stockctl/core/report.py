@@ -1,9 +1,10 @@
-"""What a check found: Finding, Check, Report."""
+"""What a check found: Finding, Check, Report; what finds it: Described."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from stockctl.core.errors import Where
 
@@ -37,6 +38,21 @@ class Finding:
         where = self.where
         place = (where.file, where.line or 0, where.column or 0) if where else ("", 0, 0)
         return (*place, self.code, self.message)
+
+
+class Described(Protocol):
+    """A rule, of `env validate` or of `db lint`."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def why(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

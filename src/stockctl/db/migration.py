@@ -42,12 +42,29 @@ class Migration:
         return self.down is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All the scripts of a folder, up and down, and everything that is wrong with the files."""
+
+    pairs: tuple[tuple[Script, Script | None], ...]
+    findings: tuple[Finding, ...]
+
+
 def read_migrations(folder: Path) -> tuple[Migration, ...]:
     """The migrations in the order of their numbers.
 
     Raises ConfigurationError with everything that is wrong, most of which plain yoyo would
     ignore or misunderstand without a word; HostFailed when the folder cannot be read.
     """
+    read = read_folder(folder)
+    if read.findings:
+        raise _wrong(folder, list(read.findings))
+    return tuple(_migration(up, down) for up, down in read.pairs)
+
+
+def read_folder(folder: Path) -> Folder:
+    """The same, for whoever wants what is wrong beside what can be read. Raises HostFailed, and
+    ConfigurationError where there is no such folder."""
     with _files(f"list the migrations in {folder}"):
         if not folder.is_dir():
             raise _wrong(folder, [finding("M001", folder, "there is no such folder", _SET_FOLDER)])
@@ -57,15 +74,13 @@ def read_migrations(folder: Path) -> tuple[Migration, ...]:
     found += [each for path in paths for each in checks.misnamed(path)]
     ups = [path for path in paths if path.suffix == ".sql" and NAME.fullmatch(path.stem)]
     found += [*checks.same_number(ups), *checks.orphans(paths, ups)]
-    pairs = [_read_pair(path) for path in ups]
-    migrations = tuple(_migration(up, down) for up, down in pairs)
+    pairs = tuple(_read_pair(path) for path in ups)
+    names = [path.stem for path in ups]
     for up, down in pairs:
         found += [*up.findings, *checks.values(up), *checks.down_script(up, down)]
         found += checks.single_statement(up, down)
-        found += checks.dependencies(up, [path.stem for path in ups])
-    if found:
-        raise _wrong(folder, found)
-    return migrations
+        found += checks.dependencies(up, names)
+    return Folder(pairs, tuple(found))
 
 
 def _wrong(folder: Path, found: list[Finding]) -> ConfigurationError:

@@ -47,8 +47,12 @@ class Script:
     data: bytes
     text: str
     headers: tuple[Header, ...]
-    statements: int
+    parts: tuple[Statement, ...]
     findings: tuple[Finding, ...]
+
+    @property
+    def statements(self) -> int:
+        return len(self.parts)
 
     def header(self, name: str) -> Header | None:
         return next((header for header in self.headers if header.name == name), None)
@@ -70,13 +74,13 @@ def read_script(path: Path) -> Script:
     except OSError as error:
         fix = "Let the user who runs stockctl read it."
         unread = finding("M007", path, f"cannot be read: {error.strerror or error}", fix)
-        return Script(path, b"", "", (), 0, (unread,))
+        return Script(path, b"", "", (), (), (unread,))
     try:
         text = data.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         wrong = finding("M007", path, "is not UTF-8", "Save it as UTF-8.", line)
-        return Script(path, data, "", (), 0, (wrong,))
+        return Script(path, data, "", (), (), (wrong,))
     headers, misplaced = _headers(path, text)
     found = [*_encoding(path, data), *misplaced, *_repeated(path, headers)]
     statements = split(text)
@@ -85,7 +89,7 @@ def read_script(path: Path) -> Script:
             finding("M012", path, "has no statement in it", "Write one, or delete the file.", 1)
         )
     found += _transaction_control(path, text, statements)
-    return Script(path, data, text, headers, len(statements), tuple(found))
+    return Script(path, data, text, headers, statements, tuple(found))
 
 
 def _transaction_control(

@@ -75,9 +75,10 @@ def _mode(connection: Connection[Any], second: Connection[Any]) -> Pooling:
         held = _held(second)
         if held is None:
             return Pooling.UNKNOWN
-        if held == first or _ask(connection) != first:
+        moved = held == first or _ask(connection) != first
+        second.execute("ROLLBACK")  # or the pooler would throw that server connection away
+        if moved:
             return Pooling.TRANSACTION
-        second.execute("ROLLBACK")
     return Pooling.SESSION
 
 

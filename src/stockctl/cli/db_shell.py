@@ -1,0 +1,1 @@
+"""`stockctl db shell`."""

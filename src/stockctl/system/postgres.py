@@ -183,7 +183,7 @@ class ClientTools:
             return
         with _passfile(dsn.password) as descriptor:
             name = str(self.folder / program) if self.folder else program
-            argv = (name, *_target(dsn, dsn.host, dsn.port), *arguments)
+            argv = (name, *target(dsn, dsn.host, dsn.port), *arguments)
             passfile = f"/proc/self/fd/{descriptor}"
             environment = {"PGPASSFILE": passfile, "PGAPPNAME": "stockctl"}
             # the operator's own would win over the passfile, and over -h
@@ -200,7 +200,7 @@ class ClientTools:
     def _inside(self, program: str, arguments: tuple[str, ...], dsn: Dsn) -> Command:
         reads_input = program in _READ_STANDARD_INPUT
         script = _ENTER + ('exec "$@"' if reads_input else _GUARDED)
-        argv = ("sh", "-c", script, "sh", program, *_target(dsn, "127.0.0.1", 5432), *arguments)
+        argv = ("sh", "-c", script, "sh", program, *target(dsn, "127.0.0.1", 5432), *arguments)
         return Command(
             (*self.prefix, *argv),
             input=Secret(dsn.password.reveal() + "\n"),
@@ -223,7 +223,8 @@ _GUARDED = """exec 3<&0; "$@" </dev/null & child=$!
 wait "$child"; code=$?; kill "$guard"; wait "$guard"; exit $code"""
 
 
-def _target(dsn: Dsn, host: str, port: int) -> tuple[str, ...]:
+def target(dsn: Dsn, host: str, port: int) -> tuple[str, ...]:
+    """Where to connect, as the client tools take it. They never ask for a password."""
     return ("-h", host, "-p", str(port), "-U", dsn.user, "-w", "-d", _conninfo(dsn.database))
 
 

@@ -25,6 +25,7 @@ class Terminal:
 
     def __init__(self, root: Path, *arguments: str) -> None:
         self.ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
         self.process = subprocess.Popen(
             [STOCKCTL, "--root", root, *arguments],
             stdin=theirs,

@@ -92,7 +92,7 @@ VIEWS = {
     "invalid_indexes": View("Invalid indexes", "INDEX TABLE", lambda r: (r.index, r.table)),
     "duplicate_indexes": View(
         "Superfluous indexes",
-        "INDEX >SIZE KIND_OF KEPT",
+        "INDEX >SIZE KIND KEPT",
         lambda r: (r.index, _size(r.size_bytes), r.kind, r.kept),
     ),
     "unused_indexes": View(

@@ -18,6 +18,7 @@ import pytest
 from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
 from stockctl.core.secret import Secret
+from stockctl.db.inspect.overview import inspect
 from stockctl.db.ledger import read_status
 from stockctl.db.migration import read_migrations
 from stockctl.db.runner import migrate, plan_migrate, plan_rollback, rollback
@@ -152,6 +153,22 @@ def test_our_settings_are_not_left_to_others(through: Through) -> None:
                 ours.execute("SELECT 1")
             assert other.execute(f"SHOW {setting}").fetchone() == ("77s",)
             other.execute(f"RESET {setting}")
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_look_goes_through_and_leaves_nothing_behind(
+    through: Through, database: Database, mode: str
+) -> None:
+    """`db inspect` is read-only in its transaction, not in a session that others get."""
+    pooled = through(mode, 2)
+    found = inspect(pooled)
+    assert all("not read" not in note.message for each in found.sections for note in each.notes)
+    settings = ("default_transaction_read_only", "statement_timeout", "lock_timeout", "search_path")
+    shown = []
+    for each in (database, pooled):
+        with psycopg.connect(**each.dsn.parameters(), autocommit=True) as client:
+            shown.append([client.execute(f"SHOW {name}").fetchone() for name in settings])
+    assert shown[0] == shown[1]
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ SELECT format('%I.%I', n.nspname, t.relname), format('%I.%I', n.nspname, c.relna
                FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false)
                FROM generate_series(i.indnkeyatts + 1, i.indnatts) k ORDER BY 1),
-       coalesce(pg_get_expr(i.indpred, i.indrelid), ''), pg_relation_size(c.oid)
+       concat(pg_get_expr(i.indpred, i.indrelid),
+              substring(pg_get_indexdef(i.indexrelid) FROM 'NULLS NOT DISTINCT')),
+       pg_relation_size(c.oid)
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_class t ON t.oid = i.indrelid
@@ -33,7 +35,8 @@ SELECT format('%I.%I', n.nspname, t.relname), format('%I.%I', n.nspname, c.relna
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What an index can do. `marked`: a replica or CLUSTER goes by it."""
+    """What an index can do. `marked`: a replica or CLUSTER goes by it. `predicate`: for which
+    rows, and whether NULL is like NULL."""
 
     table: str
     name: str
@@ -56,12 +59,14 @@ class Index:
         """Whatever `other` does, this one does too."""
         if (self.method, self.predicate) != (other.method, other.predicate):
             return False
-        if not set(other.included) <= set(self.included):
+        mine, its = set(self.included), set(other.included)
+        if not its <= mine or other.unique > self.unique:
             return False
+        bound = bool(other.constraint) or other.marked
         if self.keys == other.keys:
-            return self.unique >= other.unique and self.worth > other.worth
+            return self.worth > other.worth if its == mine else not bound
         # only a B-tree reads by its first columns, and uniqueness is of all of them
-        ordered = self.method == "btree" and not (other.unique or other.constraint or other.marked)
+        ordered = self.method == "btree" and not (other.unique or bound)
         return ordered and self.keys[: len(other.keys)] == other.keys
 
 

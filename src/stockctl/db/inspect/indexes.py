@@ -32,7 +32,7 @@ SELECT format('%I.%I', n.nspname, t.relname), format('%I.%I', n.nspname, c.relna
 
 _INVALID = f"""
 SELECT format('%I.%I', n.nspname, t.relname), format('%I.%I', n.nspname, c.relname), c.relname,
-       c.relkind = 'I', i.indisready,
+       c.relkind = 'I', i.indisunique,
        (SELECT p.pid FROM pg_stat_progress_create_index p
          WHERE p.index_relid = i.indexrelid AND p.datname = current_database() LIMIT 1)
   FROM pg_index i
@@ -130,7 +130,7 @@ def read_invalid(reader: Reader) -> tuple[InvalidIndex, ...]:
 
 
 def _invalid(
-    table: str, index: str, name: str, partitioned: bool, ready: bool, pid: int | None
+    table: str, index: str, name: str, partitioned: bool, unique: bool, pid: int | None
 ) -> InvalidIndex:
     """https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY says what
     is to be done with _ccnew and _ccold."""
@@ -141,8 +141,8 @@ def _invalid(
     elif _REINDEXED.search(name):
         advice = f"DROP INDEX CONCURRENTLY {index};"
     else:
-        drop = "" if ready else " (or DROP INDEX CONCURRENTLY, and build it again)"
-        advice = f"REINDEX INDEX CONCURRENTLY {index};{drop}"
+        first = "remove what is there twice, then " if unique else ""
+        advice = f"{first}REINDEX INDEX CONCURRENTLY {index};"
     return InvalidIndex(index, table, pid, advice)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,21 @@ SELECT current_database(), current_user, current_setting('server_version_num')::
        OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
        pg_is_in_recovery()
   FROM pg_stat_database d WHERE d.datname = current_database()
+"""
+
+# Statistics survive a restart, but not a crash: then the server's begin anew. They are no older
+# than the database, whose PG_VERSION is written when it is created.
+_NEVER_RESET = """
+SELECT FROM pg_stat_database
+ WHERE datname = current_database() AND stats_reset IS NULL
+   AND has_function_privilege('pg_stat_file(text, boolean)', 'EXECUTE')
+"""
+_COUNTED_SINCE = """
+SELECT greatest(b.stats_reset, f.modification)
+  FROM pg_stat_bgwriter b, pg_stat_file(
+       (SELECT format('base/%s/PG_VERSION', oid) FROM pg_database
+         WHERE datname = current_database()), true) f
+ WHERE f.modification IS NOT NULL
 """
 
 
@@ -77,6 +92,9 @@ class Reader:
         self._connection = connection
         [row] = self.rows(_FACTS)
         self.facts = Facts(*row)
+        known = self.rows(_COUNTED_SINCE) if self.rows(_NEVER_RESET) else []
+        if known:
+            self.facts = replace(self.facts, counted_since=known[0][0])
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """In a savepoint: one question that fails must not take the others along."""

@@ -59,7 +59,11 @@ def _data(found: Inspection) -> dict[str, Any]:
         "server_version": facts.version,
         "counted_since": format_instant(facts.counted_since),
         **{section.key: [_row(row) for row in section.rows] for section in found.sections},
-        "notes": [asdict(note) for section in found.sections for note in section.notes],
+        "notes": [
+            asdict(note)
+            for notes in (found.notes, *(section.notes for section in found.sections))
+            for note in notes
+        ],
         "to_do": sum(map(_wanting, found.sections)),
     }
 

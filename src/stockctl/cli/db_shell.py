@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 _SCRIPT_FAILED, _CONNECTION_LOST = 3, 2
 
 
-@verb(app, "shell", example="stockctl db shell staging\necho 'select 1' | stockctl db shell local", exits=(3, 4, 6, 7))
+@verb(
+    app,
+    "shell",
+    example="stockctl db shell staging\necho 'select 1' | stockctl db shell local",
+    exits=(3, 4, 6, 7),
+)
 def shell(session: Session, name: str, given: Confirm = None) -> Result:
     """Opens psql on the environment's database; the password is on no command line.
 

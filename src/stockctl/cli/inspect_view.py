@@ -12,6 +12,7 @@ from stockctl.core.units import format_duration
 
 if TYPE_CHECKING:
     from stockctl.db.inspect.overview import Inspection, Section
+    from stockctl.db.inspect.reading import Note
 
 Clean = Callable[[str], str]
 FEW = 5  # rows of a section in the overview
@@ -26,6 +27,7 @@ def shown(found: Inspection, clean: Clean, width: int, *, short: bool) -> Iterat
     told = [facts.database, f"PostgreSQL {version}", _in_use(found) if short else ""]
     told.append(f"statistics of {format_duration(facts.counted_s)}")
     yield ((clean(", ".join(filter(None, told))), "bold"),)
+    yield from _noted(found.notes, clean, width)
     well = []
     for section in found.sections:
         if short and not section.wanting and not section.notes:
@@ -48,9 +50,7 @@ def _section(section: Section, clean: Clean, width: int, *, short: bool) -> Iter
     view = VIEWS[section.key]
     rows = section.wanting[:FEW] if short else section.rows
     yield ((view.title, "bold"),)
-    for note in section.notes:
-        advice = f": {note.advice}" if note.advice else ""
-        yield from _wrapped(clean(f"{note.message}{advice}"), GAP, width, "yellow")
+    yield from _noted(section.notes, clean, width)
     if rows:
         yield from _table(view, rows, clean, width)
     elif not section.notes:
@@ -58,6 +58,12 @@ def _section(section: Section, clean: Clean, width: int, *, short: bool) -> Iter
     left = len(section.wanting) - len(rows)
     if short and left > 0:
         yield ((f"{GAP}and {left} more: stockctl db inspect --{section.part}", ""),)
+
+
+def _noted(notes: Sequence[Note], clean: Clean, width: int) -> Iterator[Line]:
+    for note in notes:
+        advice = f": {note.advice}" if note.advice else ""
+        yield from _wrapped(clean(f"{note.message}{advice}"), GAP, width, "yellow")
 
 
 def _table(view: View, rows: Sequence[Any], clean: Clean, width: int) -> Iterator[Line]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stockctl.db.inspect.limits import Limits
-from stockctl.db.inspect.reading import Note, Reader
+from stockctl.db.inspect.reading import Reader
 from stockctl.db.masking import masked
 
 # reserved_connections is of PostgreSQL 16. Walsenders have places of their own since 12.
@@ -94,17 +94,11 @@ class PreparedTransaction:
     advice: str
 
 
-def read_room(reader: Reader, limits: Limits) -> tuple[tuple[Room, ...], tuple[Note, ...]]:
+def read_room(reader: Reader, limits: Limits) -> tuple[Room, ...]:
     """The whole server's: the limit is, too."""
     [(used, maximum, superusers, others)] = reader.rows(_ROOM)
     reserved = superusers + others
-    room = Room(used, maximum, reserved, advise_room(used, maximum, reserved, limits))
-    facts, notes = reader.facts, []
-    if not facts.sees_all:
-        grant = f"GRANT pg_monitor TO {facts.user}; as a superuser"
-        message = f"{facts.user} does not see what others do: their sessions and queries are hidden"
-        notes.append(Note("connections", message, grant))
-    return (room,), tuple(notes)
+    return (Room(used, maximum, reserved, advise_room(used, maximum, reserved, limits)),)
 
 
 def read_groups(reader: Reader) -> tuple[ConnectionGroup, ...]:

@@ -64,6 +64,7 @@ class Inspection:
 
     facts: Facts
     sections: tuple[Section, ...]
+    notes: tuple[Note, ...] = ()
 
     def section(self, key: str) -> Section:
         """Raises KeyError."""
@@ -81,7 +82,15 @@ def inspect(
         found = [
             _read(reader, limits, part, key, read) for part, key, read in _READ if part in parts
         ]
-        return Inspection(reader.facts, tuple(found))
+        return Inspection(reader.facts, tuple(found), _hidden(reader.facts, parts))
+
+
+def _hidden(facts: Facts, parts: Collection[Part]) -> tuple[Note, ...]:
+    """https://www.postgresql.org/docs/current/predefined-roles.html"""
+    if facts.sees_all or not {Part.LOCKS, Part.CONNECTIONS, Part.SLOW} & set(parts):
+        return ()
+    message = f"{facts.user} does not see what others do: their sessions and queries are hidden"
+    return (Note("", message, f"GRANT pg_monitor TO {facts.user}; as a superuser"),)
 
 
 def _read(reader: Reader, limits: Limits, part: Part, key: str, read: Read) -> Section:
@@ -98,7 +107,7 @@ def _read(reader: Reader, limits: Limits, part: Part, key: str, read: Read) -> S
 Read = Callable[[Reader, Limits], tuple[Sequence[object], Sequence[Note]]]
 _READ: tuple[tuple[Part, str, Read], ...] = (
     (Part.LOCKS, "locks", lambda r, _: (read_locks(r), ())),
-    (Part.CONNECTIONS, "connections", read_room),
+    (Part.CONNECTIONS, "connections", lambda r, limits: (read_room(r, limits), ())),
     (Part.CONNECTIONS, "connection_groups", lambda r, _: (read_groups(r), ())),
     (Part.CONNECTIONS, "long_sessions", lambda r, limits: (read_sessions(r, limits), ())),
     (Part.CONNECTIONS, "prepared_transactions", lambda r, limits: (read_prepared(r, limits), ())),

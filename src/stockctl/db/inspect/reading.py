@@ -77,7 +77,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the rows of a section do not say by themselves, and what to do about it."""
+    """What the rows of a section (empty: of any) do not say by themselves, and what to do."""
 
     section: str
     message: str

@@ -406,11 +406,12 @@ def test_a_role_of_no_rank_sees_what_it_may(database: Database, client: Open) ->
         client("somebody").execute(f"SELECT '{CANARY}'".encode())
         lowly = Database(replace(database.dsn, user=role, password=Secret("")), database.tools)
         found = inspect(lowly)
-        notes = found.section("connections").notes
-        assert [note.advice for note in notes] == [f"GRANT pg_monitor TO {role}; as a superuser"]
+        assert [note.advice for note in found.notes] == [
+            f"GRANT pg_monitor TO {role}; as a superuser"
+        ]
         assert wanting(found) == {}
         run(database, f"GRANT pg_monitor TO {role}")
-        assert inspect(lowly).section("connections").notes == ()
+        assert inspect(lowly).notes == ()
     finally:
         with database.connect() as connection:
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

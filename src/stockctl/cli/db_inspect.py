@@ -42,9 +42,8 @@ def inspect(
     from stockctl.db.inspect.overview import Part
     from stockctl.db.inspect.overview import inspect as look
 
-    chosen = {"slow": slow, "indexes": indexes, "locks": locks, "sizes": sizes}
-    chosen["connections"] = connections
-    parts = [part for part in Part if chosen[part]]
+    flags = (locks, connections, slow, indexes, sizes)
+    parts = [part for part, chosen in zip(Part, flags, strict=True) if chosen]
     with open_environment(session, name).database() as database:
         found = look(database, parts or tuple(Part))
     output = session.output

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -64,27 +65,25 @@ def read_slow(reader: Reader, limits: Limits) -> tuple[tuple[SlowQuery, ...], tu
     except psycopg.errors.ObjectNotInPrerequisiteState:  # "must be loaded via …"
         return (), (_enable(reader, installed=True),)
     block = reader.facts.block_bytes
-    queries = []
-    for identity, user, text, calls, count, spent, average, temporary, share in rows:
-        if identity is None:
-            continue  # hidden from a role without pg_read_all_stats
-        shown = masked(text)
-        why = advise(identity, calls, count, average, temporary * block, share or 0, limits, schema)
-        queries.append(
-            SlowQuery(
-                shown,
-                identity,
-                user or "?",
-                calls,
-                count,
-                round(spent, 3),
-                round(average, 3),
-                temporary * block,
-                round(share or 0, 4),
-                why,
-            )
-        )
-    return tuple(queries), ()
+    return tuple(_slow(row, block, limits, schema) for row in rows if row[0] is not None), ()
+
+
+def _slow(row: tuple[Any, ...], block_bytes: int, limits: Limits, schema: str) -> SlowQuery:
+    """A row without a number is of somebody else, for a role without pg_read_all_stats."""
+    identity, user, text, calls, rows, total, mean, blocks, share = row
+    temporary, part = blocks * block_bytes, share or 0.0
+    return SlowQuery(
+        query=masked(text),
+        query_id=identity,
+        user=user or "?",
+        calls=calls,
+        rows=rows,
+        total_ms=round(total, 3),
+        mean_ms=round(mean, 3),
+        temporary_bytes=temporary,
+        share=round(part, 4),
+        advice=advise(identity, calls, rows, mean, temporary, part, limits, schema),
+    )
 
 
 def advise(

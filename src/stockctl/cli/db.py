@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from stockctl.env.model import Environment
     from stockctl.system.postgres import Database
 
-app = group("Migrations of the database, with a way back.", beside=("stockctl.cli.db_lint",))
+app = group(
+    "Migrations of the database, with a way back; what it suffers from.",
+    beside=("stockctl.cli.db_lint", "stockctl.cli.db_inspect", "stockctl.cli.db_shell"),
+)
 To = Annotated[str | None, typer.Option("--to", metavar="ID", help="Up to and with this one.")]
 _COLOURS = {"applied": "green", "pending": "cyan"}
 

@@ -17,6 +17,7 @@ from stockctl.db.backend import Backend
 from stockctl.db.failure import failed
 from stockctl.db.record import create_table
 from stockctl.system.journal_file import operator
+from stockctl.system.pooler import require_session
 from stockctl.system.postgres import CLIENT_CHECK, Database, errors
 
 # "stoc", "migr": the two halves of the advisory lock's key
@@ -166,6 +167,7 @@ def open_session(
     with errors(f"change {database.dsn}"):
         connection = database.connect()
         try:
+            require_session(database.dsn, connection, "change the schema")
             session = Session(connection, limits)
             session.settle()
             session.hold_lock(clock, lock_wait_s)

@@ -117,9 +117,16 @@ class Stack:
         return self._command("rm", "--stop", "--force", *services)
 
 
-def enter(project: str, service: str) -> tuple[str, ...]:
-    """The argv that runs a program in a service's running container."""
-    return ("docker", "compose", "-p", project, "exec", "-T", service)
+def enter(
+    project: str, service: str, *, terminal: bool = False, variables: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The argv that runs a program in a service's running container.
+
+    `variables` are names; their values are those in the environment of the command.
+    """
+    flags = () if terminal else ("-T",)
+    named = [part for name in variables for part in ("-e", name)]
+    return ("docker", "compose", "-p", project, "exec", *flags, *named, service)
 
 
 def build(folder: Path, tag: str, version: str) -> Command:

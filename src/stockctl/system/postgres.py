@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from stockctl.core.command import Command
 from stockctl.core.errors import DatabaseFailed, DatabaseUnreachable
 from stockctl.core.secret import Secret
+from stockctl.system.pooler import pooling
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -110,7 +111,7 @@ def connect(dsn: Dsn, *, application: str = "stockctl") -> Connection[Any]:
     """A connection in autocommit mode. Raises DatabaseUnreachable, without the password.
 
     Timeouts that a role or database sets (`ALTER ROLE … SET statement_timeout`) are switched off
-    here: whoever needs one sets it.
+    here: whoever needs one sets it. Not behind a pooler that would hand our settings to others.
     """
     import psycopg
 
@@ -119,14 +120,8 @@ def connect(dsn: Dsn, *, application: str = "stockctl") -> Connection[Any]:
         connection = psycopg.connect(
             **dsn.parameters(), autocommit=True, application_name=application
         )
-        connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
-        connection.execute("SET idle_in_transaction_session_timeout = 0")
-        # PostgreSQL 14 and newer; harmless to miss on an older server
-        connection.execute(
-            "SELECT set_config(name, %s, false) FROM pg_settings"
-            " WHERE name = 'client_connection_check_interval'",
-            (CLIENT_CHECK,),
-        )
+        if pooling(dsn, connection).keeps_sessions:
+            _settle(connection)
     except psycopg.Error as error:
         if connection is not None:
             connection.close()
@@ -136,6 +131,17 @@ def connect(dsn: Dsn, *, application: str = "stockctl") -> Connection[Any]:
             hint="Is the server running, and are address, user and password in the env file right?",
         ) from None
     return connection
+
+
+def _settle(connection: Connection[Any]) -> None:
+    connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+    connection.execute("SET idle_in_transaction_session_timeout = 0")
+    # PostgreSQL 14 and newer; harmless to miss on an older server
+    connection.execute(
+        "SELECT set_config(name, %s, false) FROM pg_settings"
+        " WHERE name = 'client_connection_check_interval'",
+        (CLIENT_CHECK,),
+    )
 
 
 @contextmanager
@@ -177,7 +183,7 @@ class ClientTools:
             return
         with _passfile(dsn.password) as descriptor:
             name = str(self.folder / program) if self.folder else program
-            argv = (name, *_target(dsn, dsn.host, dsn.port), *arguments)
+            argv = (name, *target(dsn, dsn.host, dsn.port), *arguments)
             passfile = f"/proc/self/fd/{descriptor}"
             environment = {"PGPASSFILE": passfile, "PGAPPNAME": "stockctl"}
             # the operator's own would win over the passfile, and over -h
@@ -194,7 +200,7 @@ class ClientTools:
     def _inside(self, program: str, arguments: tuple[str, ...], dsn: Dsn) -> Command:
         reads_input = program in _READ_STANDARD_INPUT
         script = _ENTER + ('exec "$@"' if reads_input else _GUARDED)
-        argv = ("sh", "-c", script, "sh", program, *_target(dsn, "127.0.0.1", 5432), *arguments)
+        argv = ("sh", "-c", script, "sh", program, *target(dsn, "127.0.0.1", 5432), *arguments)
         return Command(
             (*self.prefix, *argv),
             input=Secret(dsn.password.reveal() + "\n"),
@@ -217,7 +223,8 @@ _GUARDED = """exec 3<&0; "$@" </dev/null & child=$!
 wait "$child"; code=$?; kill "$guard"; wait "$guard"; exit $code"""
 
 
-def _target(dsn: Dsn, host: str, port: int) -> tuple[str, ...]:
+def target(dsn: Dsn, host: str, port: int) -> tuple[str, ...]:
+    """Where to connect, as the client tools take it. They never ask for a password."""
     return ("-h", host, "-p", str(port), "-U", dsn.user, "-w", "-d", _conninfo(dsn.database))
 
 

@@ -120,13 +120,16 @@ def floats(reference: str) -> bool:
     without_values=True,
 )
 def secret_in_compose_file(subject: Subject) -> Iterator[Finding]:
-    """A compose file holds a secret in clear, as a value or as a default. Not in development and
-    test.
+    """A compose file holds a secret in clear, as a value, or as a default that nothing replaces. Not
+    in development and test.
 
     The file is committed, and every environment that uses it has the same one.
     """
     if subject.environment.kind in ("development", "test"):
         return
+    known = {*subject.values, *subject.process}
+    if subject.blind:
+        known |= {each.name for file in subject.compose for each in file.references}
     for file in subject.compose:
         clear = [
             (each.key, each.where)
@@ -136,7 +139,10 @@ def secret_in_compose_file(subject: Subject) -> Iterator[Finding]:
         clear += [
             (each.name, each.where)
             for each in file.references
-            if each.default and "$" not in each.default and is_secret_name(each.name)
+            if each.default
+            and "$" not in each.default
+            and is_secret_name(each.name)
+            and each.name not in known
         ]
         for key, where in dict.fromkeys(clear):
             message = f"{key} stands in the compose file in clear"

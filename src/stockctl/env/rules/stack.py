@@ -120,8 +120,8 @@ def floats(reference: str) -> bool:
     without_values=True,
 )
 def secret_in_compose_file(subject: Subject) -> Iterator[Finding]:
-    """A compose file holds a secret in clear, as a value, or as a default that nothing replaces. Not
-    in development and test.
+    """A compose file holds a secret in clear, as a value, or as a default that nothing replaces.
+    Not in development and test.
 
     The file is committed, and every environment that uses it has the same one.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from stockctl.db.ledger import Entry, Status
     from stockctl.db.migration import Migration
     from stockctl.db.plan import MigratePlan, RollbackPlan
+    from stockctl.db.runner import Applied, Reverted
     from stockctl.env.model import Environment
     from stockctl.system.postgres import Database
 
@@ -26,6 +28,11 @@ app = group(
     beside=("stockctl.cli.db_lint", "stockctl.cli.db_inspect", "stockctl.cli.db_shell"),
 )
 To = Annotated[str | None, typer.Option("--to", metavar="ID", help="Up to and with this one.")]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many; default 1.")]
+BackTo = Annotated[
+    str | None, typer.Option("--to", metavar="ID", help="Back to this one, which stays.")
+]
+DataLoss = Annotated[bool, typer.Option("--allow-data-loss", help="Also drop what holds rows.")]
 _COLOURS = {"applied": "green", "pending": "cyan"}
 
 
@@ -88,24 +95,17 @@ def migrate(
             )
         head = _status(database, files).head
     session.output.line(f"{len(applied)} applied, the schema is at {head}", style="green")
-    steps = [{"id": a.id, "duration_s": round(a.duration_s, 3)} for a in applied]
-    return Result({"applied": steps, "head": head})
+    return Result({"applied": _durations(applied), "head": head})
 
 
 @verb(app, "rollback", example="stockctl db rollback staging --steps 1", exits=(3, 4, 5, 6, 7))
 def rollback(
     session: Session,
     name: str,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", help="How many; default 1.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="ID", help="Back to this one, which stays.")
-    ] = None,
+    steps: Steps = None,
+    to: BackTo = None,
     plan: Plan = False,
-    allow_data_loss: Annotated[
-        bool, typer.Option("--allow-data-loss", help="Also drop what holds rows.")
-    ] = False,
+    allow_data_loss: DataLoss = False,
     skip_backup: SkipBackup = False,
     given: Confirm = None,
     yes: Yes = False,
@@ -143,8 +143,11 @@ def rollback(
     session.output.line(
         f"{len(reverted)} taken back, the schema is at {head or 'nothing'}", style="green"
     )
-    done = [{"id": r.id, "duration_s": round(r.duration_s, 3)} for r in reverted]
-    return Result({"reverted": done, "head": head})
+    return Result({"reverted": _durations(reverted), "head": head})
+
+
+def _durations(done: Sequence[Applied | Reverted]) -> list[dict[str, Any]]:
+    return [{"id": each.id, "duration_s": round(each.duration_s, 3)} for each in done]
 
 
 @verb(app, "new", example="stockctl db new add_projects_archived", exits=(2, 3), environment="none")

@@ -10,7 +10,7 @@ from pathlib import Path
 from stockctl.core.errors import ConfigurationError
 from stockctl.core.report import Finding, Severity
 from stockctl.env import vault
-from stockctl.env.dotenv import EnvFile, parse_env_file, read_env_file, unreadable
+from stockctl.env.dotenv import SIZE_LIMIT_BYTES, EnvFile, parse_env_file, unreadable
 from stockctl.env.layers import Layers
 from stockctl.env.project import Project, is_there
 from stockctl.env.variable import Seal
@@ -46,7 +46,7 @@ def _open(file: Path, label: str, layers: Layers, process: Mapping[str, str]) ->
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             return unreadable(file, label, "is a pipe or a device")  # which may have no end
         if status.st_size > vault.SIZE_LIMIT_BYTES:
-            return unreadable(file, label, "is larger than 8 MB: not an env file")
+            return unreadable(file, label, "is larger than 12 MB: not an env file")
         raw = file.read_bytes()
     except OSError as error:
         return unreadable(file, label, f"cannot be read: {error.strerror}".lower())
@@ -55,7 +55,9 @@ def _open(file: Path, label: str, layers: Layers, process: Mapping[str, str]) ->
     if vault.is_sealed(file):
         fix = "Rotate what is in it if it was committed, and seal it."
         return unreadable(file, label, "is not sealed: its values are in clear", None, "E022", fix)
-    return read_env_file(file, label, process)
+    if len(raw) > SIZE_LIMIT_BYTES:
+        return unreadable(file, label, "is larger than 8 MB: not an env file")
+    return parse_env_file(file, label, raw, process)
 
 
 def _open_sealed(

@@ -55,7 +55,7 @@ def _statements(text: str) -> Iterator[tuple[int, int, str]]:
     at, line = 0, 1
     while at < len(text):
         simple = _SIMPLE.match(text, at)
-        if simple is not None and not simple["statement"].startswith(('"', "'")):
+        if simple is not None:
             yield line, 1 + len(simple["indent"]), simple["statement"]
             at, line = simple.end(), line + 1
             continue

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import select
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyrage
 import pytest
+from tests.integration.cli.conftest import PROGRAM, Ended
 
-PROGRAM = Path(sys.executable).parent / "stockctl"
 CANARY = "c4n4ry" + "7Hq2ZxW9mB4vK6tR" * 2
 TOML = """\
 extends = "base"
@@ -62,21 +59,6 @@ def values_of(text: str) -> dict[str, str]:
     """The values of a simple env file."""
     pairs = re.findall(r"^(?:export )?(\w+) ?= ?'?([^'\s]*)", text, re.MULTILINE)
     return dict(pairs)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How one call of the program ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,6 @@ from stockctl.db.lint.schema import Schema, default
 from stockctl.db.script import DOWN, Phase, Script
 from stockctl.db.statements import Statement
 
-PAGE = "docs/lint.md"
-
 
 class Source:
     """A script as the rules see it. `label` is its name in messages."""

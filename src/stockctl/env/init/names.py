@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import urlsplit
 
 from stockctl.env.init.survey import Survey, Use
-from stockctl.env.model import Environment
-from stockctl.env.variable import Kind
 
 _OWN = re.compile(
     r"(?:(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|SALT|PEPPER)"
@@ -30,12 +27,6 @@ OF_A_SERVER = re.compile(
     r"_?(?:ROOT_)?PASS(?:WORD|WD)?(?:_[A-Z]+)?$"
 )
 _POSTGRES = ("postgres://", "postgresql://")
-_NAMELESS: dict[str, Any] = {"stage": None, "protected": False, "host": None, "backup": None}
-
-
-def kind_of(name: str) -> Kind | None:
-    """As the model tells it by the name."""
-    return Environment.model_construct(None, **_NAMELESS, name=name).kind
 
 
 def own_secrets(survey: Survey, names: Iterable[str]) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from stockctl.core.errors import UsageError
 from stockctl.core.secret import MASK, Secret
 from stockctl.env.dotenv import parse_env_file
 from stockctl.env.init.database import ADDED, PORT, DatabaseSetup
-from stockctl.env.init.names import kind_of
 from stockctl.env.init.setup import Setup
 from stockctl.env.init.values import Declared, Line
 from stockctl.env.portable import differs
+from stockctl.env.variable import kind_of
 
 IGNORED = (".env.*", "!.env.*.example")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=~^&?!*()\[\]-]*")

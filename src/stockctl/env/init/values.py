@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stockctl.core.secret import Secret
-from stockctl.env.init.names import DEBUG, KIND_NAME, OF_A_SERVER, kind_of, type_of
+from stockctl.env.init.names import DEBUG, KIND_NAME, OF_A_SERVER, type_of
 from stockctl.env.init.survey import Survey, Use, fill, only_reference
 from stockctl.env.masking import is_secret
 from stockctl.env.rules.strength import is_common, is_placeholder, is_walk
-from stockctl.env.variable import Kind
+from stockctl.env.variable import Kind, kind_of
 
 SECRET_LENGTH, SECRET_DISTINCT = 32, 10  # what the rules ask of `type = "secret"`
 _IN_A_URL = re.compile(r"[A-Za-z0-9._~-]+")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from stockctl.cli.answer import typed
 from stockctl.cli.env_scene import SHORTEST_HIDDEN, Scene
 from stockctl.cli.session import Result, Session
 from stockctl.core.errors import ConfigurationError, UsageError
@@ -127,7 +128,7 @@ def _ask(session: Session, question: Question) -> str:
         except EOFError:
             _unanswered([question])
     session.output.err.print(text, end="", soft_wrap=True)
-    line = sys.stdin.readline()
+    line = typed()
     if not line:
         _unanswered([question])
     return line.strip() or question.default

@@ -122,6 +122,7 @@ def _accept(work: Work, sheet: Sheet, plain: bytes) -> bool:
 
     Raises ConfigurationError where it does not parse and nobody wants to, or can be asked.
     """
+    from stockctl.cli.answer import typed
     from stockctl.core.errors import ConfigurationError
     from stockctl.env.sheet import require_statements
 
@@ -136,7 +137,7 @@ def _accept(work: Work, sheet: Sheet, plain: bytes) -> bool:
             raise
         session.output.findings(error.findings)
         session.output.err.print("Go on editing? [Y/n] ", end="")
-        if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
+        if typed().strip().lower() not in ("", "y", "yes"):
             raise
         return False
     return True

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stockctl.cli.answer import typed
 from stockctl.cli.session import Session
 from stockctl.core.errors import ConfirmationMissing
 
@@ -36,5 +37,5 @@ def confirm(
         raise ConfirmationMissing(f"this would {what}; nobody confirmed it", hint=f"Give {ways}.")
     session.output.err.print(f"This will {session.output.clean(what)}.", soft_wrap=True)
     session.output.err.print(f"Type {name} to go on: ", end="")
-    if sys.stdin.readline().strip() != name:
+    if typed().strip() != name:
         raise ConfirmationMissing("not confirmed: nothing was changed")

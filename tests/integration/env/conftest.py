@@ -6,9 +6,11 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,7 +211,16 @@ def editing(place: Place, tmp_path: Path) -> Iterator[Callable[..., Waiting]]:
         os.close(waiting.ready)
         if waiting.process.poll() is None:
             waiting.process.kill()
-        waiting.process.communicate()
+        _end_editor(tmp_path)
+        waiting.process.communicate(timeout=30)
+
+
+def _end_editor(folder: Path) -> None:
+    """One that outlived its command, as it must not, holds the pipes that we read to their end."""
+    with suppress(FileNotFoundError, ProcessLookupError, ValueError):
+        editor = int((folder / "pid").read_text())
+        if b"editor.sh" in Path(f"/proc/{editor}/cmdline").read_bytes():
+            os.kill(editor, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

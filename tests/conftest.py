@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from stockctl.core.progress import Event, Progress
+from stockctl.system.embedded import MAJOR_VERSION as EMBEDDED
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
+from tests import servers
 
 
 @dataclass
@@ -72,7 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ.pop(SERVER_FOLDER), ignore_errors=True)
+        folder = Path(os.environ.pop(SERVER_FOLDER))
+        servers.stop_all(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -83,11 +87,21 @@ def server() -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(server: Database) -> Iterator[Database]:
+def postgres(request: pytest.FixtureRequest) -> Database:
+    """The server of the test's database: the embedded one, or each of `on_each_postgres`."""
+    version = getattr(request, "param", EMBEDDED)
+    if version == EMBEDDED:
+        embedded: Database = request.getfixturevalue("server")
+        return embedded
+    return servers.running(version, Path(os.environ[SERVER_FOLDER]))
+
+
+@pytest.fixture
+def database(postgres: Database) -> Iterator[Database]:
     """An empty database of the test's own."""
     name = f"t_{uuid.uuid4().hex[:12]}"
-    with server.connect() as connection:
+    with postgres.connect() as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    yield server.to(name)
-    with server.connect() as connection:
+    yield postgres.to(name)
+    with postgres.connect() as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.servers import on_each_postgres
 
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import Locked, MigrationFailed, Refused
@@ -22,6 +23,8 @@ from stockctl.db.migration import read_migrations
 from stockctl.db.runner import migrate, plan_migrate, plan_rollback, rollback
 from stockctl.db.session import LOCK_KEY
 from stockctl.system.postgres import Database
+
+pytestmark = on_each_postgres
 
 _CHILD = """
 import signal, sys

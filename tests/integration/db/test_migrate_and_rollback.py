@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.servers import on_each_postgres
 
 from stockctl.core.errors import ConfigurationError, MigrationFailed, Refused
 from stockctl.core.progress import Progress
@@ -14,6 +15,8 @@ from stockctl.db.ledger import State, read_status
 from stockctl.db.migration import read_migrations
 from stockctl.db.runner import Applied, Reverted, migrate, plan_migrate, plan_rollback, rollback
 from stockctl.system.postgres import Database
+
+pytestmark = on_each_postgres
 
 REAL = Path(__file__).parents[3] / "migrations"
 

@@ -11,6 +11,7 @@ import typer
 from stockctl.cli.command import PlainGroup
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
 from stockctl.cli.output import Row
+from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import Opened, open_environment
@@ -20,6 +21,7 @@ from stockctl.env.needs import RELEASES
 
 if TYPE_CHECKING:
     from stockctl.deploy.release import Release
+    from stockctl.deploy.rollback import RolledBack
     from stockctl.deploy.rollout import DeployPlan
     from stockctl.deploy.site import Site
 
@@ -65,6 +67,7 @@ app = group(
     "From one release to the next, and back.",
     cls=DeployGroup,
     subcommand_metavar="ENV|VERB [ARGS]...",
+    beside=("stockctl.cli.deploy_lock",),
 )
 
 
@@ -86,6 +89,7 @@ def deploy(
     ] = None,
     plan: Plan = False,
     skip_backup: SkipBackup = False,
+    wait: Wait = None,
     given: Confirm = None,
     yes: Yes = False,
 ) -> Result:
@@ -93,14 +97,13 @@ def deploy(
 
     When the new release is bad it is withdrawn, and the previous one serves again (exit 9).
     """
+    from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.gates import engine_ready
     from stockctl.deploy.rollout import deploy, plan_deploy
 
     opened = open_environment(session, name, changes=True)
-    with opened.site() as site:
-        _ = site.service
-        version, image = _what(site, session, tag, reference)
-        engine_ready(site)
+
+    def attempt(left_s: float) -> Result:
         todo = plan_deploy(
             site, version=version, reference=image, build=not reference, skip_backup=skip_backup
         )
@@ -110,10 +113,18 @@ def deploy(
         if opened.environment.protected:
             what = f"replace what serves on {name} by {version}"
             confirm(session, name, what, protected=True, given=given, yes=yes)
-        release = deploy(site, todo, opened.store())
-    url = site.service.url
-    session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
-    return Result({"release": release.to_json()})
+        release = deploy(site, todo, opened.store(), left_s)
+        url = site.service.url
+        session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
+        return Result({"release": release.to_json()})
+
+    with opened.site() as site:
+        _ = site.service
+        version, image = _what(site, session, tag, reference)
+        if not plan:
+            require_thawed(site.journal)
+        engine_ready(site)
+        return patiently(site, wait, attempt)
 
 
 @verb(app, "rollback", example="stockctl deploy rollback prod", exits=(2, 3, 4, 5, 6, 9, 11))
@@ -124,14 +135,17 @@ def rollback(
         str | None, typer.Option("--to", metavar="rNNNN", help="Default: the one before.")
     ] = None,
     plan: Plan = False,
+    wait: Wait = None,
     given: Confirm = None,
     yes: Yes = False,
 ) -> Result:
     """Brings an earlier release back, code and configuration. The database stays as it is."""
+    from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.rollback import plan_rollback, rollback
 
     opened = open_environment(session, name, needs=RELEASES, changes=True)
-    with opened.site() as site:
+
+    def attempt(left_s: float) -> Result:
         todo = plan_rollback(site, to)
         running = f"{todo.running.id} ({todo.running.version})" if todo.running else "nothing"
         target = f"{todo.target.id} ({todo.target.version})"
@@ -141,28 +155,36 @@ def rollback(
         what = f"put {target} in the place of {running} on {name}"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)
-        done = rollback(site, todo)
-    took = format_duration(done.switch_s)
-    session.output.line(f"{target} serves again, after {took}", style="green")
-    return Result(
-        {
-            "release": done.release.to_json(),
-            "replaced": done.replaced.id if done.replaced else None,
-            "switch_s": round(done.switch_s, 3),
-        }
-    )
+        done = rollback(site, todo, left_s)
+        took = format_duration(done.switch_s)
+        session.output.line(f"{target} serves again, after {took}", style="green")
+        return Result(_rolled_back(done))
+
+    with opened.site() as site:
+        if not plan:
+            require_thawed(site.journal)
+        return patiently(site, wait, attempt)
+
+
+def _rolled_back(done: RolledBack) -> dict[str, Any]:
+    return {
+        "release": done.release.to_json(),
+        "replaced": done.replaced.id if done.replaced else None,
+        "switch_s": round(done.switch_s, 3),
+    }
 
 
 @verb(app, "status", example="stockctl deploy status prod", exits=(2, 3, 6))
 def status(session: Session, name: str) -> Result:
     """Shows what is live, what runs, who is at work, and which migrations wait."""
+    from stockctl.deploy.freeze import frozen
     from stockctl.deploy.gates import status_if_reachable
 
     opened = open_environment(session, name, needs=RELEASES)
     with opened.site() as site:
         live, containers = site.releases.live(), site.engine.containers(site.environment.project)
         ledger = status_if_reachable(site)
-    locked = opened.host.holder(opened.lock_file)
+    locked, freeze = opened.host.holder(opened.lock_file), frozen(opened.journal)
     pending = [entry.id for entry in ledger.pending] if ledger else None
     line = session.output.line
     line(f"live      {_named(live)}" if live else "live      nothing was deployed yet")
@@ -170,12 +192,15 @@ def status(session: Session, name: str) -> Result:
         line(f"{container.service:<10}{_container(container, live)}")
     line(f"pending   {'cannot be told' if pending is None else ', '.join(pending) or 'nothing'}")
     line(f"lock      {locked or 'free'}")
+    if freeze:
+        line(f"deploys   {freeze}", style="yellow")
     data = {
         "live": live.to_json() if live else None,
         "previous": live.previous if live else None,
         "containers": [_container_data(c) for c in containers],
         "traffic": {live.id: 100} if live else {},
         "locked_by": locked,
+        "frozen": freeze.to_json() if freeze else None,
         "pending_migrations": pending,
     }
     return Result(data)

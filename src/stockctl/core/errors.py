@@ -4,8 +4,8 @@
     ├── Bug 1
     ├── UsageError 2 ── NoProject · UnknownEnvironment
     ├── ConfigurationError 3
-    ├── Refused 4 ── ConfirmationMissing
-    ├── Locked 5
+    ├── Refused 4 ── ConfirmationMissing · PlanOutdated
+    ├── Locked 5 ── Frozen
     ├── ToolFailed 6 ── ToolMissing · DeadlineExceeded · EngineUnavailable
     │                   StoreFailed · HostFailed
     ├── DatabaseFailed 7 ── DatabaseUnreachable · MigrationFailed
@@ -136,6 +136,14 @@ class ConfirmationMissing(Refused):
     code = "CONFIRMATION_MISSING"
 
 
+class PlanOutdated(Refused):
+    """Between the plan that was shown and the moment it was to be carried out somebody else
+    deployed. Nothing was changed; the same command makes a new plan. `--wait` does so by itself.
+    """
+
+    code = "PLAN_OUTDATED"
+
+
 class Locked(StockctlError):
     """Somebody else is at work on this environment: the message says who, since when, doing what.
 
@@ -145,6 +153,16 @@ class Locked(StockctlError):
 
     code = "LOCKED"
     exit_code = 5
+
+
+class Frozen(Locked):
+    """Somebody has stopped deploys to this environment with `deploy lock`: the message says who,
+    since when and why.
+
+    Unlike a lock it has no process behind it and does not go by itself: `stockctl deploy unlock`.
+    """
+
+    code = "FROZEN"
 
 
 class ToolFailed(StockctlError):

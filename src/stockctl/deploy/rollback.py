@@ -16,6 +16,7 @@ from stockctl.deploy.gates import status_if_reachable
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
+from stockctl.deploy.turn import turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,11 @@ def plan_rollback(site: Site, to: str | None) -> RollbackPlan:
     return RollbackPlan(target, running, live)
 
 
-def rollback(site: Site, plan: RollbackPlan) -> RolledBack:
-    """Executes it under the environment's lock. On failure what ran before is put back."""
+def rollback(site: Site, plan: RollbackPlan, wait_s: float = 0.0) -> RolledBack:
+    """Executes it when it is our turn. On failure what ran before is put back."""
     command = f"deploy rollback to {plan.target.id}"
     started = site.clock.monotonic()
-    with (
-        site.host.lock(site.lock_file, site.journal.holder(command)),
-        site.journal.operation(command),
-    ):
+    with turn(site, command, wait_s):
         site.require_live(plan.live)
         try:
             with site.progress.step("replace") as step:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from stockctl.backup.stores.base import Store
-from stockctl.core.errors import HostFailed, Refused, StockctlError, Unhealthy
+from stockctl.core.errors import HostFailed, PlanOutdated, StockctlError, Unhealthy
 from stockctl.db.ledger import read_status
 from stockctl.db.migration import Phase
 from stockctl.db.plan import MigratePlan, plan_migrate
@@ -22,6 +22,7 @@ from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
+from stockctl.deploy.turn import turn
 from stockctl.smoke.run import require, smoke
 from stockctl.system.compose import Rendered
 from stockctl.system.journal_file import operator
@@ -79,19 +80,16 @@ def plan_deploy(
     )
 
 
-def deploy(site: Site, plan: DeployPlan, store: Store) -> Release:
-    """Executes the plan under the environment's lock. Returns the release that now serves.
+def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> Release:
+    """Executes the plan when it is our turn. Returns the release that now serves.
 
     Raises Unhealthy when it was withdrawn and the previous one serves again, PersonNeeded when
     that did not work; any other error came before something was touched.
     """
     command = f"deploy {plan.release_id} ({plan.version})"
-    with (
-        site.host.lock(site.lock_file, site.journal.holder(command)),
-        site.journal.operation(command),
-    ):
+    with turn(site, command, wait_s):
         if site.releases.next_id() != plan.release_id:
-            raise Refused("another deploy came first", hint="Run the command again.")
+            raise PlanOutdated("another deploy came first", hint="Run the command again.")
         site.require_live(plan.previous)
         release = Release(
             id=plan.release_id,

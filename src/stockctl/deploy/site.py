@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.clock import Clock
-from stockctl.core.errors import ConfigurationError, Refused
+from stockctl.core.errors import ConfigurationError, PlanOutdated
 from stockctl.core.progress import Progress
 from stockctl.core.secret import Secret
 from stockctl.deploy.release import Release, Releases
@@ -70,10 +70,10 @@ class Site:
         return live is not None and live.id == release_id
 
     def require_live(self, expected: Release | None) -> None:
-        """Raises Refused when another release went live since a plan was made."""
+        """Raises PlanOutdated when another release went live since a plan was made."""
         live = self.releases.live()
         if (live.id if live else None) != (expected.id if expected else None):
-            raise Refused(
+            raise PlanOutdated(
                 f"{live.id if live else 'nothing'} is live meanwhile, the plan is out of date",
                 hint="Run the command again.",
             )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.manifest import Backup, parse_name
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import BackupInvalid, UsageError
@@ -14,11 +16,17 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """`backups` newest first; `invalid` (name, reason) for manifests that cannot be trusted."""
+    """`backups` newest first; `invalid` (name, reason) for manifests that cannot be trusted;
+    `checks`, by id, what was found out about those that were looked at."""
 
     environment: str
     backups: tuple[Backup, ...]
     invalid: tuple[tuple[str, str], ...] = ()
+    checks: Mapping[str, Checks] = field(default_factory=dict)
+
+    def checks_of(self, backup: Backup) -> Checks:
+        """Nothing is known of one that was never looked at."""
+        return self.checks.get(backup.id, Checks())
 
 
 def list_backups(store: Store, environment: str) -> Catalogue:
@@ -33,18 +41,19 @@ def list_backups(store: Store, environment: str) -> Catalogue:
             backups.append(_read(store, name, names))
         except BackupInvalid as error:
             invalid.append((name, error.message))
-    return Catalogue(environment, tuple(backups), tuple(invalid))
+    checks = {b.id: read_checks(store, b) for b in backups if checks_name(b) in names}
+    return Catalogue(environment, tuple(backups), tuple(invalid), checks)
 
 
 def orphans(store: Store, environment: str) -> tuple[str, ...]:
-    """Objects without a manifest: a backup or a prune died between the two."""
+    """What no manifest belongs to: a backup or a prune died between the two."""
     names = store.names()
     parsed = {name: parse_name(name, environment) for name in names}
     listed = {found[0] for found in parsed.values() if found and found[1] == "json"}
     return tuple(
         name
         for name, found in parsed.items()
-        if found and found[1] in ("dump.zst", "dump.zst.age") and found[0] not in listed
+        if found and found[1] in ("dump.zst", "dump.zst.age", REST) and found[0] not in listed
     )
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from stockctl import __version__
 from stockctl.backup import codec
 from stockctl.backup.catalog import orphans
+from stockctl.backup.checks import Checks, checks_name, write_checks
 from stockctl.backup.clients import require_client
 from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, fingerprint, snapshot
 from stockctl.backup.manifest import Backup, new_id, parse_name
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import recover
-from stockctl.backup.verify import check
+from stockctl.backup.verify import check_bytes
 from stockctl.core.clock import Clock
 from stockctl.core.errors import ConfigurationError, StockctlError
 from stockctl.core.progress import Progress
@@ -74,8 +75,9 @@ def create(
                 taken.connection.close()
                 backup = replace(draft, size_bytes=stored.size_bytes, sha256=stored.sha256)
                 with progress.step("verify"):
-                    check(backup, store, None)
+                    check_bytes(backup, store)
                 backup = replace(backup, duration_s=round(clock.monotonic() - began_s, 3))
+                write_checks(store, backup, Checks().passed(clock.now(), "bytes"))
                 store.put(backup.manifest, backup.to_json())
     return backup
 
@@ -100,7 +102,7 @@ def _tidy(database: Database, store: Store, environment: str, progress: Progress
         progress.say(f"removed an unfinished {name}")
     for name in orphans(store, environment):
         store.delete(name)
-        progress.say(f"removed {name}, which no manifest names")
+        progress.say(f"removed {name}, which belongs to no manifest")
 
 
 def _draft(
@@ -178,8 +180,8 @@ def _all_or_nothing(store: Store, draft: Backup) -> Iterator[None]:
         yield
     except BaseException as error:
         try:
-            store.delete(draft.manifest)
-            store.delete(draft.object)
+            for name in (draft.manifest, checks_name(draft), draft.object):
+                store.delete(name)
         except StockctlError as unremoved:
             error.add_note(str(unremoved))  # the next create sweeps it
         raise

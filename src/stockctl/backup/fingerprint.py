@@ -77,7 +77,7 @@ def fingerprint(connection: Connection[Any]) -> Fingerprint:
         for schema, table in connection.execute(_TABLES).fetchall():
             query = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, table))
             row = connection.execute(query).fetchone()
-            counted.append((f"{_quoted(schema)}.{_quoted(table)}", row[0] if row else 0))
+            counted.append((table_name(schema, table), row[0] if row else 0))
     return tuple(counted)
 
 
@@ -89,6 +89,11 @@ def difference(expected: Fingerprint, found: Fingerprint) -> list[str]:
         for table in sorted(before.keys() | after.keys())
         if before.get(table) != after.get(table)
     ]
+
+
+def table_name(schema: str, table: str) -> str:
+    """How a fingerprint calls it."""
+    return f"{_quoted(schema)}.{_quoted(table)}"
 
 
 def _quoted(name: str) -> str:

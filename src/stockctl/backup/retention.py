@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stockctl.backup.catalog import list_backups
+from stockctl.backup.checks import checks_name
 from stockctl.backup.create import locked
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
@@ -107,6 +108,7 @@ def prune(
         for drop in gone:
             # In this order nothing is ever listed that has no object.
             store.delete(drop.backup.manifest)
+            store.delete(checks_name(drop.backup))
             store.delete(drop.backup.object)
             step.line(f"removed {drop.backup.id}: {drop.reason}")
         step.detail = f"{len(gone)} removed, {len(there) - len(gone)} left"

@@ -1,26 +1,66 @@
-"""Is what lies in the store what the manifest says: size, sha256, decryption, decompression."""
+"""Is what lies in the store what the manifest says: bytes, age, zstd, the archive, its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from stockctl.backup import codec
+from stockctl.backup.archive import ArchiveReader, Contents
 from stockctl.backup.codec import Meter
+from stockctl.backup.fingerprint import difference, table_name
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import BackupInvalid, ConfigurationError
 from stockctl.env.keys import Identities
 
+OnBytes = Callable[[int], None]
 
-def check(backup: Backup, store: Store, identities: Identities | None) -> None:
-    """Reads all of it once. Raises BackupInvalid with the reason.
 
-    Without identities an encrypted backup cannot be decoded; its size and sha256 are checked,
-    and they are over the very bytes that were written.
-    """
-    sealed = backup.encrypted and not identities
-    for _block in _raw(backup, store) if sealed else read(backup, store, identities):
-        pass
+def _nobody(_count: int) -> None:
+    pass
+
+
+def check_bytes(backup: Backup, store: Store, on_bytes: OnBytes = _nobody) -> None:
+    """Size and sha256, which are over the very bytes that were written: no key is needed.
+    Raises BackupInvalid."""
+    for block in _raw(backup, store):
+        on_bytes(len(block))
+
+
+def check(
+    backup: Backup, store: Store, identities: Identities | None, on_bytes: OnBytes = _nobody
+) -> Contents:
+    """Decodes all of it and counts the rows that are in it. Raises BackupInvalid with the reason,
+    ConfigurationError without a key. `on_bytes` hears how many plain bytes each block has."""
+    archive = ArchiveReader()
+    for block in read(backup, store, identities):
+        archive.feed(block)
+        on_bytes(len(block))
+    return settle(archive, backup)
+
+
+def settle(archive: ArchiveReader, backup: Backup) -> Contents:
+    """What an archive that was read to its end holds; its rows are those of the manifest."""
+    try:
+        contents = archive.close()
+    except BackupInvalid as error:
+        raise _invalid(backup, error.message) from error
+    expected, found = dict(backup.fingerprint), dict(_counted(contents))
+    beside = "\udc80" <= max("".join(found), default="") <= "\udcff"  # names that are not UTF-8
+    tables = expected.keys() & found.keys() if beside else expected.keys()
+    # Others are an extension's: their rows are not counted.
+    wrong = difference(
+        tuple((name, expected[name]) for name in tables),
+        tuple((name, found[name]) for name in tables & found.keys()),
+    )
+    if wrong:
+        raise _invalid(backup, "it holds other rows than were counted", "\n".join(wrong[:20]))
+    return contents
+
+
+def _counted(contents: Contents) -> Iterator[tuple[str, int]]:
+    for entry in contents.of_kind("TABLE DATA"):
+        yield table_name(entry.schema, entry.name), contents.rows[entry.id]
 
 
 def read(backup: Backup, store: Store, identities: Identities | None) -> Generator[bytes]:
@@ -64,10 +104,10 @@ def _compare(backup: Backup, meter: Meter) -> None:
         raise _invalid(backup, "its sha256 is not the one in its manifest")
 
 
-def _invalid(backup: Backup, reason: str) -> BackupInvalid:
+def _invalid(backup: Backup, reason: str, details: str = "") -> BackupInvalid:
     return BackupInvalid(
         f"backup {backup.id}: {reason}",
-        details=_needed(backup) if "decrypt" in reason else "",
+        details=_needed(backup) if "decrypt" in reason else details,
         hint=f"Choose another one: stockctl backup list {backup.environment}",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyrage
 import pytest
 
 from stockctl.backup.catalog import Catalogue, choose, list_backups
+from stockctl.backup.checks import checks_name
 from stockctl.backup.create import CreateOptions, create
 from stockctl.backup.manifest import Backup
 from stockctl.backup.restore import Restored, RestorePlan, plan_restore, restore
@@ -21,6 +23,7 @@ from stockctl.system.host import Holder
 from stockctl.system.local import LocalHost
 from stockctl.system.postgres import Database
 
+FILES = (attrgetter("object"), attrgetter("manifest"), checks_name)
 HOLDER = Holder("anna@desk", "test", datetime(2026, 11, 22, 3, tzinfo=UTC))
 
 
@@ -91,6 +94,10 @@ class Bench:
         """All that lies in the store; its lock stays there for good."""
         names = {path.name for path in self.store.path.iterdir()}
         return sorted(names - {f".{self.environment}.lock"})
+
+    def files_of(self, *backups: Backup) -> list[str]:
+        """What lies in the store for these."""
+        return sorted(f(each) for each in backups for f in FILES)
 
     def fill(self, rows: int = 1000, width: int = 100) -> None:
         """A table `item` whose content does not compress to nothing."""

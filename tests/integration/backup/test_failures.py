@@ -94,8 +94,7 @@ def test_kill_during_create(bench: Any, point: str) -> None:
     assert bench.catalogue().backups == (earlier,)
     assert bench.catalogue().invalid == ()
     later = bench.create()
-    names = {name for each in (earlier, later) for name in (each.object, each.manifest)}
-    assert set(bench.files()) == names
+    assert bench.files() == bench.files_of(earlier, later)
     bench.restore(earlier.id)
     assert bench.items() == ROWS
 

@@ -1,0 +1,101 @@
+"""`stockctl backup restore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stockctl.cli.backup import app
+from stockctl.cli.backup_view import choose_backup
+from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import verb
+from stockctl.cli.wiring import open_environment
+from stockctl.core.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from stockctl.backup.restore import Restored, RestorePlan
+
+
+@verb(
+    app,
+    "restore",
+    example="stockctl backup restore staging --backup latest --plan",
+    exits=(3, 4, 5, 6, 7, 8, 11),
+)
+def restore(
+    session: Session,
+    name: str,
+    which: Annotated[
+        str, typer.Option("--backup", metavar="ID", help="An id of backup list, or latest.")
+    ] = "latest",
+    plan: Plan = False,
+    skip_backup: SkipBackup = False,
+    given: Confirm = None,
+    yes: Yes = False,
+) -> Result:
+    """Restores into a new database beside the live one and swaps the two by name.
+
+    The service is away for the swap only. What was live is kept under another name; until the
+    swap, and whenever something fails, it stays as it was.
+    """
+    from stockctl.backup.restore import plan_restore, require_key
+    from stockctl.deploy.safety import restore_over
+
+    opened = open_environment(session, name, changes=True)
+    store = opened.store()
+    backup = choose_backup(session, store, name, which)
+    require_key(backup, opened.environment.backup.identity_file)
+    with opened.database() as database:
+        todo = plan_restore(backup, database, session.clock.now())
+        _show_restore_plan(session, todo, safety=not skip_backup)
+        if plan:
+            return Result({"planned": {"backup": backup.id, "lost_window_s": todo.lost_window_s}})
+        what = f"replace the database {todo.database} by {backup.id}"
+        protected = opened.environment.protected
+        confirm(session, name, what, protected=protected, given=given, yes=yes)
+        done = restore_over(
+            opened.environment,
+            todo,
+            database,
+            store,
+            opened.journal,
+            session.progress(),
+            backup_first=not skip_backup,
+        )
+    _show_restored(session, done)
+    return Result({"restored": _restored_data(done)})
+
+
+def _show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> None:
+    backup, note = todo.backup, session.output.note
+    age = format_duration(max(todo.lost_window_s, 0))
+    label = f" ({backup.label})" if backup.label else ""
+    note(f"restore   {backup.id}{label}: {backup.tables} tables, {backup.rows} rows")
+    live = "nobody can enter it" if todo.live_rows is None else f"{todo.live_rows} rows"
+    note(f"replaces  {todo.database}: {live}, {format_size(todo.live_bytes)}")
+    note(f"lost      what was written in the last {age}; it stays in {todo.previous_database}")
+    for warning in todo.warnings:
+        note(f"careful   {warning}", style="yellow")
+    note("before    a safety backup" if safety else "before    no safety backup")
+    for name in todo.kept_before:
+        note(f"kept      {name} from an earlier restore still takes disk")
+
+
+def _show_restored(session: Session, done: Restored) -> None:
+    session.output.line(
+        f"{done.database} is {done.backup_id} now; it was away for {done.outage_s * 1000:.0f} ms."
+        f" What was live is kept as {done.previous_database}.",
+        style="green",
+    )
+
+
+def _restored_data(done: Restored) -> dict[str, Any]:
+    return {
+        "id": done.backup_id,
+        "database": done.database,
+        "previous_database": done.previous_database,
+        "outage_s": round(done.outage_s, 3),
+        "lost_window_s": round(done.lost_window_s, 1),
+    }

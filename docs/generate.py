@@ -121,7 +121,10 @@ def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
         least = ", at least one" if field.get("minItems") else ""
         return "tables" if inner == "table" else f"list of {inner}s{least}"
     if kind == "object":
-        return "tables" if "$ref" in field.get("additionalProperties", {}) else "table of strings"
+        inside = field.get("additionalProperties")
+        if not isinstance(inside, dict):
+            return "table"
+        return "tables" if "$ref" in inside else "table of strings"
     if kind == "string":
         return ("duration" if "examples" in field else "string") + _pattern(field)
     names = {"boolean": "true or false", "integer": "number", None: "any"}

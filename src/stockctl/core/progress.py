@@ -106,6 +106,13 @@ class Progress:
             self._ended.append(ended)
             self._report(ended)
 
+    def ended(self, name: str, duration_s: float, *, ok: bool = True, detail: str = "") -> None:
+        """A step that went on beside others, and is over."""
+        self._report(StepStarted(name))
+        step = StepEnded(name, duration_s, ok, detail)
+        self._ended.append(step)
+        self._report(step)
+
     def say(self, text: str) -> None:
         """A message for the person who watches."""
         self._report(Message(text))

@@ -57,7 +57,8 @@ class Described(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question that was asked and its answer."""
+    """One question that was asked and its answer. `skipped`: it could not be answered, and says
+    nothing either way. Not `critical`: worth a word, and nothing fails of it."""
 
     name: str
     ok: bool
@@ -65,6 +66,8 @@ class Check:
     fix: str = ""
     duration_s: float = 0.0
     status: int | None = None
+    critical: bool = True
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,10 @@ class Report:
     @property
     def ok(self) -> bool:
         """True when there was something to check and all of it held: nothing is not good news."""
-        return bool(self.checks) and all(check.ok for check in self.checks)
+        asked = [check for check in self.checks if not check.skipped]
+        return bool(asked) and not self.failed
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if not check.ok)
+        """Those that are critical; a skipped one failed only where it says so."""
+        return tuple(check for check in self.checks if not check.ok and check.critical)

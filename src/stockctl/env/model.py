@@ -6,7 +6,7 @@ every field has one. Keys appear here when the code behind them works, not befor
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import (
     Field,
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from stockctl.core.errors import ConfigurationError
+from stockctl.env.smoke_check import SmokeCheck, sound
 from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
 
@@ -141,30 +142,6 @@ class DeploySettings(Table):
     keep: Number = Field(5, ge=1, description="How many releases stay recorded with their files.")
 
 
-class SmokeCheck(Table):
-    """A request to the running service and what must come back."""
-
-    name: str = Field(min_length=1, description="What a person calls it.")
-    method: str = Field("GET", pattern=r"^[A-Z]+$", description="The HTTP method.")
-    path: str = Field(pattern=r"^/", description="Appended to `service.url`. `{run}` is a new id.")
-    headers: dict[str, str] = Field(default_factory=dict, description="Sent with the request.")
-    json_body: Any | None = Field(
-        None, alias="json", description="Sent as JSON; `{run}` in strings is a new id."
-    )
-    status: tuple[Number, ...] = Field(
-        (200,), min_length=1, description="Each answer must have one of these."
-    )
-    any_status: Number | None = Field(
-        None, description="With `repeat`: at least one answer must have this."
-    )
-    expect_headers: dict[str, str] = Field(
-        default_factory=dict, description="Headers that must come back, with exactly this value."
-    )
-    contains: str | None = Field(None, description="Text that the body must hold.")
-    repeat: Number = Field(1, ge=1, le=1000, description="How many times it is sent, in parallel.")
-    timeout: Duration = Field(10.0, description="For each answer.")
-
-
 class Environment(Table):
     """One `environments/NAME.toml`, with what it extends."""
 
@@ -195,6 +172,12 @@ class Environment(Table):
     variables: dict[str, Variable] = Field(
         default_factory=dict, description="`[variables.NAME]`, once for each variable."
     )
+
+    @field_validator("smoke")
+    @classmethod
+    def _checks_fit_together(cls, value: tuple[SmokeCheck, ...]) -> tuple[SmokeCheck, ...]:
+        sound(value)
+        return value
 
     @model_validator(mode="after")
     def _deployed_with_a_server(self) -> Environment:

@@ -3,70 +3,92 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
-from stockctl.core.report import Check
-from stockctl.env.model import SmokeCheck
+from stockctl.env.smoke_check import SmokeCheck, prerequisites
+from stockctl.smoke.expect import captured, wrong_content, wrong_status, wrong_time
+from stockctl.smoke.template import Value, Values, fill, path, text, written
 from stockctl.system.http import Request, Response
 
-RUN = "{run}"
-SHOWN_BODY = 300  # characters of an answer that a person gets to see
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and its answer."""
+
+    request: Request
+    answer: Response
 
 
-def build(check: SmokeCheck, base_url: str, run: str) -> Request:
-    """The request of a check; `{run}` becomes an id that is new for each run."""
-    headers = {name: value.replace(RUN, run) for name, value in check.headers.items()}
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the answers say. `expected` is the first thing that did not come, `culprit` the
+    exchange that lacks it."""
+
+    expected: str = ""
+    skipped: bool = False
+    culprit: Exchange | None = None
+    captured: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.expected
+
+
+def select(
+    checks: Sequence[SmokeCheck], suite: str | None = None, tags: Sequence[str] = ()
+) -> tuple[SmokeCheck, ...]:
+    """Those of a suite that have one of the tags, in their order, and whatever they wait for."""
+    chosen = {
+        check.name
+        for check in checks
+        if (suite is None or check.suite == suite) and (not tags or set(tags) & set(check.tags))
+    }
+    needs = prerequisites([check for check in checks if not check.cleanup])
+    left = list(chosen)
+    while left:
+        more = needs.get(left.pop(), frozenset()) - chosen
+        chosen |= more
+        left += more
+    swept = {check.name for check in checks if check.cleanup and chosen}
+    return tuple(check for check in checks if check.name in chosen | swept)
+
+
+def build(check: SmokeCheck, base_url: str, values: Values) -> Request:
+    """The request of a check."""
+    headers = {name: text(value, values) for name, value in check.headers.items()}
     body = None
     if check.json_body is not None:
         headers = {"Content-Type": "application/json", **headers}
-        body = json.dumps(_fill(check.json_body, run), default=str).encode()
-    url = base_url.rstrip("/") + check.path.replace(RUN, run)
-    return Request(check.method, url, headers, body)
+        body = json.dumps(fill(check.json_body, values), default=str).encode()
+    elif check.form is not None:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        body = urlencode({k: written(fill(v, values)) for k, v in check.form.items()}).encode()
+    return Request(check.method, base_url.rstrip("/") + path(check.path, values), headers, body)
 
 
-def judge(check: SmokeCheck, answers: Sequence[Response]) -> Check:
-    """What the answers say: the first thing that is wrong, or that all is well."""
-    slowest = max((answer.duration_s for answer in answers), default=0.0)
-    wrong = next(filter(None, (_wrong(check, answer) for answer in answers)), "")
-    statuses = [answer.status for answer in answers]
-    if not answers:
-        wrong = "nothing was sent"
-    if not wrong and check.any_status is not None and check.any_status not in statuses:
+def judge(check: SmokeCheck, exchanges: Sequence[Exchange], values: Values) -> Verdict:
+    """The first thing that is wrong, or that all is well."""
+    if not exchanges:
+        return Verdict("something to be sent")
+    for each in exchanges:
+        if each.answer.failure:
+            return Verdict(f"an answer, got none: {each.answer.failure}", culprit=each)
+        if each.answer.status in check.skip_status:
+            return Verdict(skipped=True, culprit=each)
+        wrong = wrong_status(check, each.answer) or wrong_time(check, each.answer)
+        if wrong:
+            return Verdict(wrong, culprit=each)
+    telling = [x for x in exchanges if check.any_status in (None, x.answer.status)]
+    if not telling:
+        statuses = [each.answer.status for each in exchanges]
         counts = ", ".join(f"{statuses.count(n)} times {n}" for n in sorted(set(statuses)))
-        wrong = f"expected {check.any_status} among {len(statuses)} answers, got {counts}"
-    last = statuses[-1] if statuses else None
-    return Check(check.name, not wrong, wrong, duration_s=slowest, status=last)
-
-
-def _wrong(check: SmokeCheck, answer: Response) -> str:
-    asked = f"{check.method} {check.path}"
-    if answer.failure:
-        return f"{asked}: {answer.failure}"
-    allowed = {*check.status, *([check.any_status] if check.any_status else [])}
-    if answer.status not in allowed:
-        expected = " or ".join(str(status) for status in sorted(allowed))
-        return f"{asked}: expected {expected}, got {answer.status}: {_shown(answer)}"
-    for name, expected in check.expect_headers.items():
-        got = answer.headers.get(name.lower())
-        if got != expected:
-            came = "it is missing" if got is None else f"got {got}"
-            return f"{asked}: expected header {name}: {expected}, {came}"
-    if check.contains is not None and check.contains not in answer.text():
-        return f"{asked}: expected {check.contains!r} in the body, got {_shown(answer)}"
-    return ""
-
-
-def _shown(answer: Response) -> str:
-    text = " ".join(answer.text().split())
-    return text[:SHOWN_BODY] + ("…" if len(text) > SHOWN_BODY else "") or "an empty body"
-
-
-def _fill(value: Any, run: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(RUN, run)
-    if isinstance(value, dict):
-        return {key: _fill(item, run) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, run) for item in value]
-    return value
+        wrong = f"{check.any_status} among {len(statuses)} answers, got {counts}"
+        return Verdict(wrong, culprit=exchanges[-1])
+    for each in telling:
+        wrong = wrong_content(check, each.answer, values)
+        if wrong:
+            return Verdict(wrong, culprit=each)
+    found, wrong = captured(check, telling[-1].answer)
+    return Verdict(wrong, culprit=telling[-1], captured=found)

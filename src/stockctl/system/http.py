@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import io
+import socket
 import time
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 BODY_LIMIT_BYTES = 1_000_000
@@ -47,7 +50,7 @@ def send(request: Request, *, timeout_s: float) -> Response:
         connection.request(request.method, target, body=request.body, headers=request.headers)
         answer = connection.getresponse()
         headers = {name.lower(): value for name, value in answer.getheaders()}
-        body = _body(answer, started + timeout_s)
+        body = _body(answer)
         return Response(answer.status, headers, body, time.monotonic() - started)
     except TimeoutError:
         failure = f"no answer within {timeout_s:g} s"
@@ -67,12 +70,47 @@ def _connection(url: str, timeout_s: float) -> tuple[http.client.HTTPConnection,
         raise ValueError("not a URL")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return kind(parts.hostname, parts.port, timeout=timeout_s), target
+    connection = kind(parts.hostname, parts.port, timeout=timeout_s)
+    deadline = time.monotonic() + timeout_s
+    connection.response_class = lambda *args, **more: _Answer(*args, until=deadline, **more)  # type: ignore[assignment]
+    return connection, target
 
 
-def _body(answer: http.client.HTTPResponse, deadline: float) -> bytes:
-    """At most BODY_LIMIT_BYTES, piece by piece: an answer that never ends must not outlast the
-    deadline. Raises TimeoutError, and HTTPException for one that was cut: `read(n)` is silent."""
+class _Answer(http.client.HTTPResponse):
+    """An answer that must be there by a moment: a socket's own timeout begins anew with each byte
+    of a header that drips."""
+
+    def __init__(self, sock: socket.socket, *args: Any, until: float, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Until(sock, until))
+
+
+class _Until(io.RawIOBase):
+    """What a socket receives, up to a moment. Raises TimeoutError."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self._sock, self._until = sock, until
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _body(answer: http.client.HTTPResponse) -> bytes:
+    """At most BODY_LIMIT_BYTES. Raises TimeoutError, and HTTPException for one that was cut:
+    `read(n)` is silent about it."""
     body = b""
     while len(body) < BODY_LIMIT_BYTES:
         piece = answer.read1(BODY_LIMIT_BYTES - len(body))
@@ -81,6 +119,4 @@ def _body(answer: http.client.HTTPResponse, deadline: float) -> bytes:
                 raise http.client.HTTPException("the answer was cut")
             break
         body += piece
-        if time.monotonic() > deadline:
-            raise TimeoutError
     return body

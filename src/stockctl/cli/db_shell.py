@@ -32,7 +32,7 @@ def shell(session: Session, name: str, given: Confirm = None) -> Result:
 
     What is piped in is run until its first error. What is typed stays out of ~/.psql_history.
     """
-    from stockctl.system.psql import foreground
+    from stockctl.system.foreground import foreground
 
     if session.as_json:
         raise UsageError("db shell shows what psql shows: it has no --json")

@@ -1,4 +1,4 @@
-"""`stockctl deploy`: ENV · rollback · status · history."""
+"""`stockctl deploy`: ENV · rollback · status."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import typer
 
 from stockctl.cli.command import PlainGroup
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
-from stockctl.cli.output import Row
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
-from stockctl.cli.wiring import Opened, open_environment
+from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import NoProject, UnknownEnvironment, UsageError
-from stockctl.core.units import format_age, format_duration
+from stockctl.core.units import format_duration
 from stockctl.env.needs import RELEASES
 
 if TYPE_CHECKING:
+    from stockctl.deploy.image import Commit
     from stockctl.deploy.release import Release
     from stockctl.deploy.rollback import RolledBack
     from stockctl.deploy.rollout import DeployPlan
@@ -67,7 +67,12 @@ app = group(
     "From one release to the next, and back.",
     cls=DeployGroup,
     subcommand_metavar="ENV|VERB [ARGS]...",
-    beside=("stockctl.cli.deploy_lock",),
+    beside=(
+        "stockctl.cli.deploy_history",
+        "stockctl.cli.deploy_logs",
+        "stockctl.cli.deploy_exec",
+        "stockctl.cli.deploy_lock",
+    ),
 )
 
 
@@ -99,13 +104,19 @@ def deploy(
     """
     from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.gates import engine_ready
+    from stockctl.deploy.image import commit_of
     from stockctl.deploy.rollout import deploy, plan_deploy
 
     opened = open_environment(session, name, changes=True)
 
     def attempt(left_s: float) -> Result:
         todo = plan_deploy(
-            site, version=version, reference=image, build=not reference, skip_backup=skip_backup
+            site,
+            version=version,
+            reference=image,
+            build=not reference,
+            commit=commit,
+            skip_backup=skip_backup,
         )
         _show_plan(session, name, todo)
         if plan:
@@ -120,7 +131,8 @@ def deploy(
 
     with opened.site() as site:
         _ = site.service
-        version, image = _what(site, session, tag, reference)
+        commit = None if reference else commit_of(site.host, session.project().root)
+        version, image = _what(site, commit, tag, reference)
         if not plan:
             require_thawed(site.journal)
         engine_ready(site)
@@ -206,30 +218,9 @@ def status(session: Session, name: str) -> Result:
     return Result(data)
 
 
-@verb(app, "history", example="stockctl deploy history prod", exits=(2, 3, 6))
-def history(session: Session, name: str) -> Result:
-    """Shows the recorded releases, also those that failed, newest first."""
-    from stockctl.deploy.release import Releases
-
-    opened = open_environment(session, name, needs=RELEASES)
-    releases = Releases(opened.host, opened.directory)
-    live, now = releases.live(), session.clock.now()
-    found = releases.all()[::-1]
-    rows = []
-    for release in found:
-        is_live = live is not None and release.id == live.id
-        state = "live" if is_live else _state(release, opened)
-        took = format_duration(sum(step.duration_s for step in release.steps))
-        age = format_age((now - release.created_at).total_seconds())
-        cells = (release.id, release.version, state, age, took, release.who, release.reason)
-        colour = "green" if is_live else "red" if release.state == "failed" else ""
-        rows.append(Row(cells, colour))
-    columns = ("RELEASE", "VERSION", "STATE", "WHEN", "TOOK", "WHO", "")
-    session.output.table(columns, rows, f"nothing was deployed to {name} yet")
-    return Result({"releases": [release.to_json() for release in found]})
-
-
-def _what(site: Site, session: Session, tag: str | None, reference: str | None) -> tuple[str, str]:
+def _what(
+    site: Site, commit: Commit | None, tag: str | None, reference: str | None
+) -> tuple[str, str]:
     """The version and the image's name."""
     from stockctl.deploy.image import version_of
 
@@ -238,7 +229,7 @@ def _what(site: Site, session: Session, tag: str | None, reference: str | None) 
     if reference:
         last = reference.rsplit("/", 1)[-1]
         return (last.partition(":")[2] or "latest"), reference
-    version = tag or version_of(site.host, session.project().root)
+    version = tag or version_of(commit)
     return version, f"{site.service.image}:{version}"
 
 
@@ -275,13 +266,6 @@ def _plan_data(todo: DeployPlan) -> dict[str, Any]:
 
 def _named(release: Release) -> str:
     return f"{release.id} ({release.version}), deployed by {release.who}"
-
-
-def _state(release: Release, opened: Opened) -> str:
-    """`started` is what a deploy leaves that was killed, unless one is at work now."""
-    if release.state.value != "started":
-        return release.state.value
-    return "running" if opened.host.holder(opened.lock_file) else "interrupted"
 
 
 def _container(container: Any, live: Release | None) -> str:

@@ -48,6 +48,7 @@ class Session:
         self.verbose = False
         self.command = ""
         self.environment: str | None = None
+        self.program: tuple[str, ...] = ()  # what came after `--`, for a verb that runs it
         self.clock = SystemClock()
         self.started_at: datetime = self.clock.now()
         self._started = self.clock.monotonic()

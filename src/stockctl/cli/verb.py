@@ -96,6 +96,7 @@ def verb(
     exits: tuple[int, ...],
     environment: Literal["argument", "command", "none"] = "argument",
     hidden: bool = False,
+    command: type[PlainCommand] = PlainCommand,
 ) -> Callable[[Verb], Verb]:
     """Registers `function(session, environment_name?, **options) -> Result` as `group name`.
 
@@ -118,7 +119,7 @@ def verb(
         _give_signature(call, function, environment)
         group.command(
             name,
-            cls=PlainCommand,
+            cls=command,
             help=inspect.getdoc(function),
             epilog=_epilog(example, exits),
             hidden=hidden,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.command import Command
@@ -14,33 +15,56 @@ from stockctl.system.host import Host
 BUILD_S = 3600.0
 PULL_S = 1800.0
 GIT_S = 30.0
+DIRTY = "-dirty"
 KEPT = "stockctl-kept"  # the name under which the images of recorded releases are held
 
 
-def version_of(host: Host, root: Path) -> str:
-    """The git commit of the project, with `-dirty` where the working tree differs from it.
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Where the project's git stands; `dirty` where the working tree differs from it."""
 
-    Raises UsageError outside a git repository: then the version has to be named.
-    """
-    commit = Command(("git", "rev-parse", "--short=12", "HEAD"), directory=root)
+    id: str
+    dirty: bool
+
+    @property
+    def short(self) -> str:
+        return f"{self.id[:12]}{DIRTY * self.dirty}"
+
+    @property
+    def revision(self) -> str:
+        """As it stands in the label of an image."""
+        return f"{self.id}{DIRTY * self.dirty}"
+
+
+def commit_of(host: Host, root: Path) -> Commit | None:
+    """None outside a git repository, and in one without a commit."""
+    head = Command(("git", "rev-parse", "HEAD"), directory=root)
     changes = Command(("git", "status", "--porcelain"), directory=root)
     try:
-        name = host.run(commit, timeout_s=GIT_S).stdout.strip()
-        dirty = bool(host.run(changes, timeout_s=GIT_S).stdout.strip())
-    except ToolFailed as error:
+        name = host.run(head, timeout_s=GIT_S).stdout.strip()
+        return Commit(name, bool(host.run(changes, timeout_s=GIT_S).stdout.strip()))
+    except ToolFailed:
+        return None
+
+
+def version_of(commit: Commit | None) -> str:
+    """A release's version where none was given. Raises UsageError where there is no commit."""
+    if commit is None:
         raise UsageError(
             "which version? there is no git commit to name it after",
-            details=error.details,
             hint="Give it with --tag V, or an image with --image REF.",
-        ) from error
-    return f"{name}-dirty" if dirty else name
+        )
+    return commit.short
 
 
-def obtain(site: Site, reference: str, version: str, step: Step, *, build: bool) -> str:
+def obtain(
+    site: Site, reference: str, version: str, commit: Commit | None, step: Step, *, build: bool
+) -> str:
     """The id of the image `reference`, after building or fetching it. Raises ToolFailed."""
     folder = site.service.build
     if build and folder is not None:
-        command, timeout_s = compose.build(folder, reference, version), BUILD_S
+        revision = commit.revision if commit else None
+        command, timeout_s = compose.build(folder, reference, version, revision), BUILD_S
     elif site.engine.image_id(reference) is not None:
         command = None  # it is here already: a tag that moved since is not our guess to make
     else:
@@ -52,6 +76,12 @@ def obtain(site: Site, reference: str, version: str, step: Step, *, build: bool)
         raise ToolFailed(f"the image {reference} is not there after it was built or pulled")
     step.detail = f"{reference} {image_id[7:19]}"
     return image_id
+
+
+def commit_in(site: Site, image_id: str) -> Commit | None:
+    """What the image says that it was built from, here or elsewhere; None where it says nothing."""
+    said = site.engine.label(image_id, compose.REVISION_LABEL)
+    return Commit(said.removesuffix(DIRTY), said.endswith(DIRTY)) if said else None
 
 
 def hold(site: Site, release_id: str, image_id: str) -> None:

@@ -59,6 +59,9 @@ class Release:
     migrations: tuple[str, ...] = ()
     steps: tuple[StepRecord, ...] = ()
     reason: str = ""  # why it failed
+    commit: str | None = None  # of the code in the image, as far as it is known
+    dirty: bool = False  # built from a working tree that differed from the commit
+    configuration: str | None = None  # a digest: equal where what it was started with is equal
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `release.json` and in `--json`."""

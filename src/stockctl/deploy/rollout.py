@@ -39,6 +39,7 @@ class DeployPlan:
     version: str
     reference: str
     build: bool
+    commit: image.Commit | None
     previous: Release | None
     rendered: Rendered
     pending: tuple[str, ...] | None
@@ -50,7 +51,13 @@ class DeployPlan:
 
 
 def plan_deploy(
-    site: Site, *, version: str, reference: str, build: bool, skip_backup: bool
+    site: Site,
+    *,
+    version: str,
+    reference: str,
+    build: bool,
+    commit: image.Commit | None,
+    skip_backup: bool,
 ) -> DeployPlan:
     """Looks, changes nothing. Raises Refused where the ledger and the files disagree."""
     release_id = site.releases.next_id()
@@ -67,6 +74,7 @@ def plan_deploy(
         version=version,
         reference=reference,
         build=build and site.service.build is not None,
+        commit=commit,
         previous=site.releases.live(),
         rendered=rendered,
         pending=pending,
@@ -101,6 +109,7 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
             url=site.service.url,
             health=site.service.health,
             previous=plan.previous.id if plan.previous else None,
+            configuration=plan.rendered.digest,
         )
         site.releases.put(release)
         try:
@@ -114,9 +123,14 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
 
 def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Release:
     with site.progress.step("image") as step:
-        image_id = image.obtain(site, plan.reference, plan.version, step, build=plan.build)
+        image_id = image.obtain(
+            site, plan.reference, plan.version, plan.commit, step, build=plan.build
+        )
         image.hold(site, release.id, image_id)
+    commit = image.commit_in(site, image_id)
     release = replace(release, image_id=image_id)
+    if commit is not None:
+        release = replace(release, commit=commit.id, dirty=commit.dirty)
     pinned = plan.rendered.pinned(site.service.release, image_id, release.id)
     site.releases.put_compose(release.id, pinned)
     site.releases.put(release)

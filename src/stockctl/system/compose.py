@@ -5,6 +5,7 @@ Compose is driven by its CLI because the SDK has no compose and plans none.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from stockctl.core.errors import ToolFailed
 from stockctl.core.secret import Secret
 
 RELEASE_LABEL = "stockctl.release"
+# https://github.com/opencontainers/image-spec/blob/main/annotations.md
+VERSION_LABEL = "org.opencontainers.image.version"
+REVISION_LABEL = "org.opencontainers.image.revision"
+DIGEST_LENGTH = 12
 
 
 def version() -> Command:
@@ -65,6 +70,11 @@ class Rendered:
     @property
     def services(self) -> tuple[str, ...]:
         return tuple(self.document["services"])
+
+    @property
+    def digest(self) -> str:
+        """Tells two configurations apart, and nothing of what is in them."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:DIGEST_LENGTH]
 
     def pinned(self, services: Sequence[str], image_id: str, release: str) -> Rendered:
         """The same with the released services bound to one image id and labelled.
@@ -129,13 +139,28 @@ def enter(
     return ("docker", "compose", "-p", project, "exec", *flags, *named, service)
 
 
-def build(folder: Path, tag: str, version: str) -> Command:
+def enter_container(
+    container_id: str,
+    argv: Sequence[str],
+    *,
+    terminal: bool = False,
+    variables: Sequence[str] = (),
+    user: str | None = None,
+) -> Command:
+    """Runs a program in one running container, standard input and all."""
+    flags = ["--interactive", *(["--tty"] if terminal else [])]
+    flags += [part for name in variables for part in ("--env", name)]
+    flags += ["--user", user] if user else []
+    return Command(("docker", "exec", *flags, container_id, *argv))
+
+
+def build(folder: Path, tag: str, version: str, revision: str | None = None) -> Command:
     """Builds an image; `VERSION` is a build argument that a Dockerfile may use.
 
     By way of Compose, which carries BuildKit: `docker build` without the buildx plugin falls back
     to the old builder.
     """
-    labels = {"org.opencontainers.image.version": version}
+    labels = {VERSION_LABEL: version, **({REVISION_LABEL: revision} if revision else {})}
     recipe = {"context": str(folder), "args": {"VERSION": version}, "labels": labels}
     document = {"name": "stockctl-build", "services": {"image": {"image": tag, "build": recipe}}}
     argv = ("docker", "compose", "-f", "-", "--env-file", "/dev/null", "--progress", "plain")

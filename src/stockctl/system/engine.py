@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 TIMEOUT_S = 60
+SILENT_S = 30 * 86400
 _HINT = "Is it running, and may you use it? stockctl doctor"
 
 
@@ -37,6 +38,14 @@ class Container:
         return self.status in ("exited", "dead", "restarting") or self.restarts > 0
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line, and when the engine got it (RFC 3339, nanoseconds)."""
+
+    at: str
+    text: str
+
+
 class Engine:
     """A connection to the engine that $DOCKER_HOST names, else the local one. Lazy."""
 
@@ -47,11 +56,14 @@ class Engine:
     @property
     def _client(self) -> DockerClient:
         if self._connected is None:
-            import docker
-
-            with _errors("reach the Docker engine"):
-                self._connected = docker.from_env(timeout=self._timeout_s)
+            self._connected = self._connect(self._timeout_s)
         return self._connected
+
+    def _connect(self, timeout_s: int) -> DockerClient:
+        import docker
+
+        with _errors("reach the Docker engine"):
+            return docker.from_env(timeout=timeout_s)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -79,6 +91,32 @@ class Engine:
         with _errors("read a container's log"):
             raw: bytes = self._client.containers.get(container_id).logs(tail=lines)
             return raw.decode(errors="replace")
+
+    def log(self, container_id: str, lines: int) -> tuple[LogLine, ...]:
+        """The same, each with the engine's time, which sorts as text."""
+        with _errors("read a container's log"):
+            container = self._client.containers.get(container_id)
+            raw: bytes = container.logs(tail=lines, timestamps=True)
+        pairs = (each.partition(" ") for each in raw.decode(errors="replace").splitlines())
+        return tuple(LogLine(at, text) for at, _, text in pairs)
+
+    def follow(self, container_id: str, lines: int) -> Iterator[str]:
+        """The last lines, and what comes, until the container ends; over a connection of its own,
+        since a container may be silent for longer than an engine may."""
+        with closing(self._connect(SILENT_S)) as client, _errors("read a container's log"):
+            container = client.containers.get(container_id)
+            rest = b""
+            for piece in container.logs(tail=lines, stream=True, follow=True):
+                *whole, rest = (rest + piece).split(b"\n")
+                yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+            if rest:
+                yield rest.decode(errors="replace")
+
+    def label(self, image_id: str, name: str) -> str | None:
+        """What an image says of itself."""
+        with _errors("look at an image"):
+            labels = self._client.images.get(image_id).labels or {}
+            return str(labels[name]) if name in labels else None
 
     def environment(self, container_id: str) -> dict[str, str]:
         """The variables that a container was given, without those that its image brings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import uuid
 from collections.abc import Iterator
@@ -20,12 +21,19 @@ from stockctl.system.host import Holder, Host
 
 
 def operator() -> str:
-    """Who is at the keyboard: `user@machine`. A user id without a name (in containers) is fine."""
+    """Who is at the keyboard and where: `ada@laptop`, `ada as root@web1 from 10.1.2.3`.
+
+    Who became root with sudo, and from where somebody came in with SSH, is what one wants to know
+    of `root@web1`. A user id without a name (in containers) is fine.
+    """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    person = os.environ.get("SUDO_USER") or user
+    name = user if person == user else f"{person} as {user}"
+    came = os.environ.get("SSH_CLIENT", "").split()[:1]  # sshd(8), ENVIRONMENT
+    return " from ".join((f"{name}@{socket.gethostname()}", *came))
 
 
 @dataclass(frozen=True)

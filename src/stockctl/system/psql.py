@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from stockctl.core.command import Command
-from stockctl.core.errors import ToolFailed, ToolMissing
 from stockctl.system import compose
 from stockctl.system.postgres import Database, Dsn, target
 
-GRACE_S = 5.0  # between SIGTERM and SIGKILL
 # A password that is typed (`ALTER ROLE … PASSWORD …`) must not stay in ~/.psql_history. psql knows
 # this name and writes nothing (saveHistory in src/bin/psql/input.c); the arrow keys still work.
 _DISCREET = {"PSQL_HISTORY": os.devnull, "PGAPPNAME": "stockctl"}
@@ -57,50 +53,3 @@ def in_service(
     prefix = compose.enter(project, service, terminal=terminal, variables=variables)
     argv = (*prefix, "psql", *target(dsn, "127.0.0.1", 5432), *arguments)
     return Command(argv, environment={"PGPASSWORD": dsn.password.reveal(), **_DISCREET})
-
-
-def foreground(command: Command) -> int:
-    """Runs it with our terminal, in our process group; its exit code. It never outlives us.
-
-    Ctrl-C reaches both: it is for the statement that runs there, so we do not hear it. Raises
-    ToolMissing, ToolFailed.
-    """
-    heard = signal.signal(signal.SIGINT, _not_for_us)  # not SIG_IGN, which it would inherit
-    try:
-        with _running(command) as child:
-            return child.wait()
-    finally:
-        signal.signal(signal.SIGINT, heard)
-
-
-def _not_for_us(_number: int, _frame: object) -> None:
-    pass
-
-
-@contextmanager
-def _running(command: Command) -> Iterator[subprocess.Popen[bytes]]:
-    program = command.argv[0]
-    try:
-        child = subprocess.Popen(
-            command.argv,
-            env={**os.environ, **command.environment},
-            pass_fds=command.inherits,
-        )
-    except FileNotFoundError:
-        hint = "apt-get install postgresql-client, or set database.service: its container has one."
-        raise ToolMissing(
-            f"{program} is not on this machine",
-            hint=hint if program.endswith("psql") else "stockctl doctor",
-        ) from None
-    except OSError as error:
-        raise ToolFailed(f"{program} does not start: {error.strerror}") from None
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()

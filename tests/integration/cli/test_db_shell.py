@@ -16,7 +16,7 @@ from tests.terminal import Terminal
 
 from stockctl.core.command import Command
 from stockctl.core.errors import ToolMissing
-from stockctl.system.psql import foreground
+from stockctl.system.foreground import foreground
 
 STOCKCTL = Path(sys.executable).with_name("stockctl")
 LIMIT_S = 60.0

@@ -36,7 +36,7 @@ def _commands(line: str) -> Iterator[list[str]]:
     for word in [*shlex.split(line, comments=True), ";"]:
         if word in _ENDS:
             if words:
-                yield words
+                yield words[: words.index("--")] if "--" in words else words
             words = []
         else:
             words.append(word)

@@ -85,6 +85,24 @@ def test_a_build_is_a_document_on_standard_input() -> None:
     }
 
 
+def test_an_image_says_what_it_was_built_from() -> None:
+    command = compose.build(Path("/src"), "shop:1.4", "1.4", "0a1b2c-dirty")
+    assert command.input is not None
+    labels = json.loads(command.input.reveal())["services"]["image"]["build"]["labels"]
+    assert labels["org.opencontainers.image.revision"] == "0a1b2c-dirty"
+
+
+def test_a_program_in_a_container_gets_variables_by_name_only() -> None:
+    argv = ("sh", "-c", "env")
+    assert compose.enter_container("c1", argv).argv == (
+        *("docker", "exec", "--interactive", "c1"),
+        *argv,
+    )
+    flags = ("--interactive", "--tty", "--env", "TOKEN", "--user", "app")
+    found = compose.enter_container("c1", argv, terminal=True, variables=["TOKEN"], user="app")
+    assert found.argv == ("docker", "exec", *flags, "c1", *argv)
+
+
 DOCUMENT: dict[str, Any] = {
     "name": "shop-prod",
     "networks": {"default": {"name": "shop-prod_default"}},

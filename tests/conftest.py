@@ -18,6 +18,7 @@ from stockctl.system.embedded import MAJOR_VERSION as EMBEDDED
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
 from tests import servers
+from tests.remotes import Sshd, serve_ssh
 
 
 @dataclass
@@ -105,3 +106,10 @@ def database(postgres: Database) -> Iterator[Database]:
     yield postgres.to(name)
     with postgres.connect() as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """OpenSSH's server on a free port, with keys made for this run."""
+    with serve_ssh(tmp_path_factory.mktemp("sshd")) as server:
+        yield server

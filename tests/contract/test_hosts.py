@@ -7,7 +7,7 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,16 +26,26 @@ from stockctl.core.errors import (
 from stockctl.core.secret import Secret
 from stockctl.system.host import Holder, Host
 from stockctl.system.local import LocalHost
+from stockctl.system.ssh import SshHost
 
-FACTORIES: dict[str, Callable[[], Host]] = {"local": LocalHost}
+KINDS = ("local", "ssh")
 SINCE = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 HOLDER = Holder("ada@host", "backup create", SINCE)
 LIMIT_S = 30.0
 
 
-@pytest.fixture(params=sorted(FACTORIES))
+@pytest.fixture(scope="module")
+def over_ssh(request: pytest.FixtureRequest) -> Iterator[Host]:
+    with SshHost(request.getfixturevalue("sshd").target) as host:
+        yield host
+
+
+@pytest.fixture(params=KINDS)
 def host(request: pytest.FixtureRequest) -> Host:
-    return FACTORIES[request.param]()
+    if request.param == "local":
+        return LocalHost()
+    found: Host = request.getfixturevalue("over_ssh")
+    return found
 
 
 def sh(script: str, *arguments: str) -> Command:

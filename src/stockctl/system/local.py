@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
-import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from stockctl.core.command import Command, Completed
-from stockctl.core.errors import HostFailed, Locked
-from stockctl.core.units import format_instant
+from stockctl.core.errors import HostFailed
+from stockctl.system import lock_note
 from stockctl.system.host import Holder
-from stockctl.system.process import Child, failure, tell
+from stockctl.system.process import Child
+from stockctl.system.running import OnLine, Running, run
 
-TOLD_LINES = 60  # of a build, say: its last words are among them
 GRAB_TRIES = 5
 GRAB_PAUSE_S = 0.02
 
@@ -56,35 +53,10 @@ class LocalHost:
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
-        started = time.monotonic()
-        stderr: list[str] = []
-        told: deque[str] = deque(maxlen=TOLD_LINES)  # of both outputs, where somebody listens
+        def start(command: Command, on_line: OnLine) -> AbstractContextManager[Running]:
+            return self.stream(command, on_line=on_line)
 
-        def listen(line: str) -> None:
-            told.append(line)
-            if on_line is not None:
-                on_line(line)
-
-        def hear(line: str) -> None:
-            stderr.append(line)
-            listen(line)
-
-        stdout: list[str] = []
-        with self.stream(command, on_line=hear) as child:
-            reader = threading.Thread(target=_read_lines, args=(child, stdout, listen), daemon=True)
-            child.reader = reader
-            reader.start()
-            code = child.wait(timeout_s)
-            reader.join(max(0.0, started + timeout_s - time.monotonic()))
-            if reader.is_alive():  # it left somebody behind who keeps the output open
-                raise child.overdue(timeout_s)
-        done = Completed(
-            command, code, "".join(stdout), "\n".join(stderr), time.monotonic() - started
-        )
-        if check and not done.ok:
-            spoken = "\n".join(told) if on_line is not None else done.stderr or done.stdout
-            raise failure(command, code, spoken)
-        return done
+        return run(start, command, timeout_s=timeout_s, check=check, on_line=on_line)
 
     @contextmanager
     def stream(
@@ -164,16 +136,10 @@ class LocalHost:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if not _grab(descriptor):
-                raise _held(path)
-            note = {
-                "who": holder.who,
-                "doing": holder.doing,
-                "since": format_instant(holder.since),
-                "pid": os.getpid(),
-            }
+                raise lock_note.held(_noted(path))
             with suppress(OSError):  # on a full disk it is held all the same, just not signed
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(note).encode(), 0)
+                os.pwrite(descriptor, lock_note.note(holder), 0)
             yield
             os.ftruncate(descriptor, 0)
         finally:
@@ -190,14 +156,6 @@ class LocalHost:
         return None
 
 
-def _read_lines(child: Child, lines: list[str], on_line: Callable[[str], None] | None) -> None:
-    with child.stdout as raw_lines:
-        for raw in raw_lines:
-            line = raw.decode(errors="replace")
-            lines.append(line)
-            tell(on_line, line.rstrip("\n"))
-
-
 def _grab(descriptor: int) -> bool:
     """Several tries: whoever asks `holder` has the lock for an instant too."""
     for _ in range(GRAB_TRIES):
@@ -211,17 +169,7 @@ def _grab(descriptor: int) -> bool:
 
 
 def _noted(path: Path) -> str:
-    """What the holder wrote; the note may be empty for the instant in which it is being written."""
     try:
-        note = json.loads(path.read_bytes())
-        return f"{note['who']} (pid {note['pid']}), {note['doing']} since {note['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another stockctl"
-
-
-def _held(path: Path) -> Locked:
-    return Locked(
-        f"locked by {_noted(path)}",
-        hint="Wait for it to end and run the command again.",
-        retry_after_s=30,
-    )
+        return lock_note.said(path.read_bytes())
+    except OSError:
+        return lock_note.SOMEBODY

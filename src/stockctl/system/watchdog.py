@@ -13,7 +13,7 @@ import subprocess
 import threading
 from contextlib import suppress
 
-_SCRIPT = """
+SCRIPT = """
 trap '' INT TERM HUP
 groups=' '
 while read -r change group; do
@@ -51,7 +51,7 @@ class Watchdog:
     def _write(self, lines: str) -> None:
         if self._shell is None:
             self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT],
+                ["/bin/sh", "-c", SCRIPT],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -1,0 +1,200 @@
+"""Real servers for the tests, each on a free port of 127.0.0.1: OpenSSH's, one that speaks S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stockctl.system.ssh_line import Address, Target
+
+REPO = Path(__file__).parents[1]
+SSHD_CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+AllowTcpForwarding yes
+Subsystem sftp internal-sftp
+SetEnv HOME={folder}
+"""
+# bash reads it for each command that sshd starts; many a person's says something.
+BASHRC = "echo Welcome to this machine; printf 'no newline'\n"
+
+
+def missing(what: str, script: str) -> None:
+    """Ends a test that cannot run here; in CI that is a failure."""
+    said = f"there is no {what} here: tests/testbed/{script} installs it"
+    if os.environ.get("CI"):
+        pytest.fail(said)
+    pytest.skip(said)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Polls until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A running sshd that lets in whoever runs the tests."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "key"
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", None, self.port)
+
+    @property
+    def target(self) -> Target:
+        return Target(self.address, self.known_hosts, self.key)
+
+    def cut(self) -> None:
+        """Every line that is open: its end, as of a network that is gone, is closed at once."""
+        for pid in children(self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def make_key(file: Path) -> str:
+    """An ed25519 key without a passphrase; its public half."""
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(file)]
+    subprocess.run(argv, check=True)
+    return file.with_suffix(".pub").read_text()
+
+
+@contextmanager
+def serve_ssh(folder: Path) -> Iterator[Sshd]:
+    """In a folder of its own."""
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None or shutil.which("ssh-keygen") is None:
+        missing("sshd", "sshd.sh")
+        raise AssertionError
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # it insists, as root
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    host_key = make_key(folder / "host_key")
+    (folder / "authorized_keys").write_text(make_key(folder / "key"))
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
+    (folder / ".bashrc").write_text(BASHRC)
+    (folder / "config").write_text(SSHD_CONFIG.format(port=port, folder=folder))
+    with (folder / "log").open("wb") as log:
+        argv = [program, "-D", "-e", "-f", str(folder / "config")]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        assert within(20, lambda: answers(port)), (folder / "log").read_text()
+        yield Sshd(port, folder, process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+ACCESS_KEY, SECRET_KEY = "stockctl-test", "canary-s3-4f1d9a7c22"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running SeaweedFS."""
+
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def weed() -> Path:
+    state = Path(os.environ.get("STOCKCTL_TESTBED_STATE") or REPO / ".testbed")
+    found = sorted(state.glob("seaweedfs-*/weed"))
+    if not found:
+        missing("SeaweedFS", "seaweedfs.sh")
+    return found[-1]
+
+
+@contextmanager
+def serve_s3(folder: Path) -> Iterator[S3Server]:
+    """In a folder of its own; `folder` may be a small file system."""
+    program = weed()
+    folder.mkdir(parents=True, exist_ok=True)
+    credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    identity = {"name": "tests", "credentials": credentials, "actions": actions}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    (folder / "data").mkdir(exist_ok=True)
+    ports = {name: free_port() for name in ("s3", "master", "volume", "filer")}
+    grpc = {f"{name}.port.grpc": free_port() for name in ports}
+    argv = [
+        *(str(program), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}/data"),
+        *("-s3", f"-s3.config={folder}/s3.json", "-volume.max=50", "-master.volumeSizeLimitMB=64"),
+        *(f"-{name}.port={port}" for name, port in ports.items()),
+        *(f"-{name}={port}" for name, port in grpc.items()),
+        *("-s3.allowDeleteBucketNotEmpty", "-master.telemetry=false"),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        assert within(60, lambda: answers(ports["s3"])), (folder / "log").read_text()[-3000:]
+        yield S3Server(ports["s3"], folder, process)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()

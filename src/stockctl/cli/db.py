@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.guard import Confirm, DataLoss, Plan, SkipBackup, Yes, confirm
 from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
-from stockctl.cli.wiring import Opened, open_environment
+from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.units import format_instant
 
@@ -32,7 +32,6 @@ Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How man
 BackTo = Annotated[
     str | None, typer.Option("--to", metavar="ID", help="Back to this one, which stays.")
 ]
-DataLoss = Annotated[bool, typer.Option("--allow-data-loss", help="Also drop what holds rows.")]
 _COLOURS = {"applied": "green", "pending": "cyan"}
 
 
@@ -49,7 +48,7 @@ def status(
 
     opened = open_environment(session, name)
     with opened.database() as database:
-        found = read_status(database, _migrations(opened))
+        found = read_status(database, opened.migrations())
     _show_status(session, found)
     differs = any(entry.state is not State.APPLIED for entry in found.entries)
     return Result(_status_data(found), exit_code=10 if exit_code and differs else 0)
@@ -75,7 +74,7 @@ def migrate(
 
     opened = open_environment(session, name, changes=True)
     with opened.database() as database:
-        files = _migrations(opened)
+        files = opened.migrations()
         todo = plan_migrate(_status(database, files), files, to=to, phase=_phase(phase))
         _show_migrate_plan(session, todo, locks=plan)
         if plan or not todo.migrations:
@@ -119,7 +118,7 @@ def rollback(
 
     opened = open_environment(session, name, changes=True)
     with opened.database() as database:
-        files = _migrations(opened)
+        files = opened.migrations()
         todo = plan_rollback(_status(database, files), files, steps=steps, to=to)
         _show_rollback_plan(session, todo)
         if plan or not todo.reversals:
@@ -213,15 +212,6 @@ def migrations_folder(session: Session, environment: str | None, *, say: str = "
         found = tuple(each for layer in layers for each in layer.findings)
         raise ConfigurationError("no environment has database.migrations", findings=found)
     raise UsageError("the environments have different migrations folders", hint=f"Give {say}.")
-
-
-def _migrations(opened: Opened) -> tuple[Migration, ...]:
-    from stockctl.db.migration import read_migrations
-
-    folder = opened.database_settings().migrations
-    if folder is None:
-        raise ConfigurationError(f"{opened.environment.name} has no database.migrations")
-    return read_migrations(folder)
 
 
 def _status(database: Database, files: tuple[Migration, ...]) -> Status:

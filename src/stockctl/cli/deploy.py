@@ -1,4 +1,4 @@
-"""`stockctl deploy`: ENV · rollback · status."""
+"""`stockctl deploy`: ENV · status."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import NoProject, UnknownEnvironment, UsageError
-from stockctl.core.units import format_duration
 from stockctl.env.needs import RELEASES
 
 if TYPE_CHECKING:
     from stockctl.deploy.image import Commit
     from stockctl.deploy.release import Release
-    from stockctl.deploy.rollback import RolledBack
     from stockctl.deploy.rollout import DeployPlan
     from stockctl.deploy.site import Site
 
@@ -68,9 +66,11 @@ app = group(
     cls=DeployGroup,
     subcommand_metavar="ENV|VERB [ARGS]...",
     beside=(
+        "stockctl.cli.deploy_rollback",
         "stockctl.cli.deploy_history",
         "stockctl.cli.deploy_logs",
         "stockctl.cli.deploy_exec",
+        "stockctl.cli.deploy_contract",
         "stockctl.cli.deploy_lock",
     ),
 )
@@ -137,53 +137,6 @@ def deploy(
             require_thawed(site.journal)
         engine_ready(site)
         return patiently(site, wait, attempt)
-
-
-@verb(app, "rollback", example="stockctl deploy rollback prod", exits=(2, 3, 4, 5, 6, 9, 11))
-def rollback(
-    session: Session,
-    name: str,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="rNNNN", help="Default: the one before.")
-    ] = None,
-    plan: Plan = False,
-    wait: Wait = None,
-    given: Confirm = None,
-    yes: Yes = False,
-) -> Result:
-    """Brings an earlier release back, code and configuration. The database stays as it is."""
-    from stockctl.deploy.freeze import require_thawed
-    from stockctl.deploy.rollback import plan_rollback, rollback
-
-    opened = open_environment(session, name, needs=RELEASES, changes=True)
-
-    def attempt(left_s: float) -> Result:
-        todo = plan_rollback(site, to)
-        running = f"{todo.running.id} ({todo.running.version})" if todo.running else "nothing"
-        target = f"{todo.target.id} ({todo.target.version})"
-        session.output.note(f"{running} → {target}")
-        if plan:
-            return Result({"planned": {"release": todo.target.id}})
-        what = f"put {target} in the place of {running} on {name}"
-        protected = opened.environment.protected
-        confirm(session, name, what, protected=protected, given=given, yes=yes)
-        done = rollback(site, todo, left_s)
-        took = format_duration(done.switch_s)
-        session.output.line(f"{target} serves again, after {took}", style="green")
-        return Result(_rolled_back(done))
-
-    with opened.site() as site:
-        if not plan:
-            require_thawed(site.journal)
-        return patiently(site, wait, attempt)
-
-
-def _rolled_back(done: RolledBack) -> dict[str, Any]:
-    return {
-        "release": done.release.to_json(),
-        "replaced": done.replaced.id if done.replaced else None,
-        "switch_s": round(done.switch_s, 3),
-    }
 
 
 @verb(app, "status", example="stockctl deploy status prod", exits=(2, 3, 6))

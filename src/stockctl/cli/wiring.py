@@ -16,12 +16,18 @@ from stockctl.env.needs import ALL, Needs
 
 if TYPE_CHECKING:  # what they need is imported when something is opened: not for a `--help`
     from stockctl.backup.stores.base import Store
+    from stockctl.db.migration import Migration
     from stockctl.deploy.site import Site
     from stockctl.env.load import Loaded
     from stockctl.env.model import DatabaseSettings, Environment
     from stockctl.system.journal_file import Journal
     from stockctl.system.local import LocalHost
     from stockctl.system.postgres import Database
+
+_OWN_MIGRATOR = (
+    "The service has a migrator of its own: each deploy runs `{}` (deploy.release_command)."
+    " What that does to the database is not seen here."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,20 @@ class Opened:
         if self.environment.database is None:
             raise ConfigurationError(f"{self.environment.name} has no [database]")
         return self.environment.database
+
+    def migrations(self) -> tuple[Migration, ...]:
+        """Its migration files. Raises ConfigurationError where there is no folder of them."""
+        from stockctl.db.migration import read_migrations
+
+        folder, own = self.database_settings().migrations, self.environment.deploy.release_command
+        said = _OWN_MIGRATOR.format(own[0]) if own else ""
+        if folder is None:
+            raise ConfigurationError(
+                f"{self.environment.name} has no database.migrations", hint=said
+            )
+        if own:
+            self.session.output.note(said)
+        return read_migrations(folder)
 
     @contextmanager
     def database(self) -> Iterator[Database]:

@@ -61,6 +61,7 @@ class Release:
     reason: str = ""  # why it failed
     commit: str | None = None  # of the code in the image, as far as it is known
     dirty: bool = False  # built from a working tree that differed from the commit
+    waiting: tuple[str, ...] = ()  # contract migrations that were there and not applied
     configuration: str | None = None  # a digest: equal where what it was started with is equal
 
     def to_json(self) -> dict[str, Any]:
@@ -76,9 +77,14 @@ class Release:
                 "created_at": parse_instant(fields["created_at"]),
                 "state": ReleaseState(fields["state"]),
                 "migrations": tuple(fields["migrations"]),
+                "waiting": tuple(fields.get("waiting", ())),
                 "steps": tuple(StepRecord(**step) for step in fields["steps"]),
             }
         )
+
+    def expects(self, migration: str) -> bool:
+        """Whether it can do without what a contract migration takes away: it came with it."""
+        return migration in self.waiting
 
     def ended(self, state: ReleaseState, steps: tuple[StepEnded, ...], reason: str = "") -> Release:
         """The same release with its outcome."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stockctl.core.errors import DatabaseFailed, Refused, StockctlError, Unhealthy, UsageError
-from stockctl.db.ledger import State
-from stockctl.db.migration import Phase
-from stockctl.deploy import switch
-from stockctl.deploy.gates import status_if_reachable
+from stockctl.backup.stores.base import Store
+from stockctl.core.errors import Refused, StockctlError, Unhealthy, UsageError
+from stockctl.db.plan import RollbackPlan as SchemaBack
+from stockctl.db.runner import Reverted
+from stockctl.db.runner import rollback as db_rollback
+from stockctl.deploy import schema, switch
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
 from stockctl.deploy.turn import turn
 
@@ -22,11 +24,12 @@ from stockctl.deploy.turn import turn
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
     """From what to what. `running` is None where nothing of ours runs; `live` is what the record
-    says, which differs from it after a deploy was killed."""
+    says, which differs from it after a deploy was killed. `schema`: what to take back before."""
 
     target: Release
     running: Release | None
     live: Release
+    schema: SchemaBack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,20 @@ class RolledBack:
     release: Release
     replaced: Release | None
     switch_s: float
+    reverted: tuple[Reverted, ...] = ()
 
 
-def plan_rollback(site: Site, to: str | None) -> RollbackPlan:
+@dataclass(frozen=True, slots=True)
+class WithDatabase:
+    """How the schema goes back: with a backup in this store first, or none; whether a down script
+    may drop what holds rows."""
+
+    store: Store
+    backup: bool
+    allow_data_loss: bool
+
+
+def plan_rollback(site: Site, to: str | None, *, with_database: bool = False) -> RollbackPlan:
     """Chooses the release. Raises Refused where there is none to go back to.
 
     Where a deploy was killed half-way, the containers belong to a release that never went live:
@@ -65,16 +79,23 @@ def plan_rollback(site: Site, to: str | None) -> RollbackPlan:
         )
     if running is not None and running.id == target.id and target.id == live.id:
         raise Refused(f"{target.id} serves already")
-    _refuse_past_contract(site, target)
+    if with_database:
+        return RollbackPlan(target, running, live, schema.plan_way_back(site, target))
+    _check_schema(site, target)
     return RollbackPlan(target, running, live)
 
 
-def rollback(site: Site, plan: RollbackPlan, wait_s: float = 0.0) -> RolledBack:
-    """Executes it when it is our turn. On failure what ran before is put back."""
+def rollback(
+    site: Site, plan: RollbackPlan, wait_s: float = 0.0, schema_back: WithDatabase | None = None
+) -> RolledBack:
+    """Executes it when it is our turn. On failure what ran before is put back; the schema, where
+    it was taken back already, stays so, and the error says so."""
     command = f"deploy rollback to {plan.target.id}"
     started = site.clock.monotonic()
     with turn(site, command, wait_s):
         site.require_live(plan.live)
+        reverted = _take_schema_back(site, plan, schema_back)
+        started = site.clock.monotonic() if reverted else started
         try:
             with site.progress.step("replace") as step:
                 switch.replace(site, plan.target)
@@ -83,6 +104,7 @@ def rollback(site: Site, plan: RollbackPlan, wait_s: float = 0.0) -> RolledBack:
                 wait_healthy(site, plan.target, known=True)
             site.releases.set_live(plan.target.id)
         except BaseException as error:
+            _note_schema(error, reverted)
             committed = site.is_live(plan.target.id) and plan.live.id != plan.target.id
             if plan.running is not None and not committed:
                 switch.put_back(site, plan.target, plan.running, error)
@@ -94,7 +116,37 @@ def rollback(site: Site, plan: RollbackPlan, wait_s: float = 0.0) -> RolledBack:
                     ) from error
             raise
         switch_s = site.clock.monotonic() - started
-    return RolledBack(plan.target, plan.running, switch_s)
+    return RolledBack(plan.target, plan.running, switch_s, reverted)
+
+
+def _take_schema_back(
+    site: Site, plan: RollbackPlan, how: WithDatabase | None
+) -> tuple[Reverted, ...]:
+    """Before the code: should a script fail, what serves goes on serving."""
+    settings = site.environment.database
+    if plan.schema is None or how is None or site.database is None or settings is None:
+        return ()
+    if how.backup:
+        label = f"before rollback to {plan.target.id}"
+        back_up_step(site.environment, site.database, how.store, site.journal, site.progress, label)
+    with site.progress.step("schema") as step:
+        done = db_rollback(
+            site.database,
+            plan.schema,
+            progress=site.progress,
+            allow_data_loss=how.allow_data_loss,
+            lock_timeout_s=settings.lock_timeout,
+            statement_timeout_s=settings.statement_timeout,
+        )
+        step.detail = f"{len(done)} taken back"
+    return done
+
+
+def _note_schema(error: BaseException, reverted: tuple[Reverted, ...]) -> None:
+    """The code comes back after a failure, the schema does not: whoever reads it has to know."""
+    if reverted:
+        names = ", ".join(each.id for each in reverted)
+        error.add_note(f"the schema stays taken back: {names}; forward again: stockctl db migrate")
 
 
 def _running(site: Site) -> Release | None:
@@ -115,29 +167,24 @@ def _named(site: Site, release_id: str) -> Release:
     raise UsageError(f"no release {release_id} to go back to", hint=f"There are: {names}.")
 
 
-def _refuse_past_contract(site: Site, target: Release) -> None:
+def _check_schema(site: Site, target: Release) -> None:
     """A contract migration takes away what older code needs. Raises Refused with the ways out."""
     try:
-        status = status_if_reachable(site)
-    except (DatabaseFailed, StockctlError) as error:
+        status = schema.recorded(site)
+    except StockctlError as error:
         site.progress.warn(f"could not look for contract migrations: {error}")
         return
     if status is None:
         if site.database is not None:
             site.progress.warn("the database does not answer: contract migrations were not checked")
         return
-    after = [
-        entry.id
-        for entry in status.entries
-        if entry.state is not State.PENDING
-        and entry.phase is Phase.CONTRACT
-        and entry.applied_at is not None
-        and entry.applied_at > target.created_at
-    ]
+    after = schema.in_the_way(status, target)
     if after:
+        name = site.environment.name
         raise Refused(
-            f"{target.id} cannot run on this schema: {', '.join(after)} came after it and took"
-            " away what it needs",
-            hint=f"Deploy forward, or restore a backup from before:"
-            f" stockctl backup list {site.environment.name}",
+            f"{target.id} cannot run on this schema: {', '.join(entry.id for entry in after)} came"
+            " after it and took away what it needs",
+            hint="Deploy forward, or take the schema back as well, what was written since stays:\n"
+            f"stockctl deploy rollback {name} --to {target.id} --with-database\n"
+            f"or restore a backup from before: stockctl backup list {name}",
         )

@@ -12,15 +12,11 @@ from dataclasses import dataclass, replace
 
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import HostFailed, PlanOutdated, StockctlError, Unhealthy
-from stockctl.db.ledger import read_status
-from stockctl.db.migration import Phase
-from stockctl.db.plan import MigratePlan, plan_migrate
-from stockctl.db.runner import migrate
-from stockctl.deploy import image, switch
-from stockctl.deploy.gates import migrations_of, rendered_configuration, status_if_reachable
+from stockctl.deploy import image, schema, switch
+from stockctl.deploy.gates import rendered_configuration, status_if_reachable
 from stockctl.deploy.health import wait_healthy
+from stockctl.deploy.one_off import run_release_command
 from stockctl.deploy.release import Release, ReleaseState
-from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
 from stockctl.deploy.turn import turn
 from stockctl.smoke.run import require, smoke
@@ -66,7 +62,7 @@ def plan_deploy(
     pending: tuple[str, ...] | None = None
     waiting: tuple[str, ...] = ()
     if status is not None:
-        plan = _expand_plan(site)
+        plan = schema.expand_plan(site)
         pending = tuple(m.id for m in plan.migrations) if plan else ()
         waiting = tuple(m.id for m in plan.waiting) if plan else ()
     return DeployPlan(
@@ -137,8 +133,9 @@ def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Releas
     _start_services(site, plan, release)
     previous = plan.previous or _adopt(site, plan)
     release = replace(release, previous=previous.id if previous else None)
-    release = _prepare_database(site, plan, store, release)
+    release = schema.prepare(site, store, release, backup=plan.backup)
     site.releases.put(release)
+    run_release_command(site, release)
     return _switch(site, release, previous)
 
 
@@ -176,44 +173,6 @@ def _wait_for_services(site: Site, names: tuple[str, ...]) -> None:
             logs = "\n".join(f"{c.name}:\n{site.engine.logs(c.id, 20)}" for c in waiting)
             raise Unhealthy(f"{waiting[0].service} does not become healthy", details=logs)
         site.clock.sleep(0.2)
-
-
-def _prepare_database(site: Site, plan: DeployPlan, store: Store, release: Release) -> Release:
-    """Backup, then the expand migrations: the previous release tolerates both."""
-    if site.database is None:
-        return release
-    if plan.backup:
-        back_up_step(
-            site.environment,
-            site.database,
-            store,
-            site.journal,
-            site.progress,
-            f"before {release.id}",
-        )
-    todo = _expand_plan(site)
-    settings = site.environment.database
-    if todo is None or settings is None:
-        return release
-    with site.progress.step("migrate") as step:
-        applied = migrate(
-            site.database,
-            todo,
-            progress=site.progress,
-            lock_timeout_s=settings.lock_timeout,
-            statement_timeout_s=settings.statement_timeout,
-        )
-        step.detail = f"{len(applied)} applied" if applied else "nothing to do"
-    head = read_status(site.database, migrations_of(site)).head
-    return replace(release, schema_head=head, migrations=tuple(a.id for a in applied))
-
-
-def _expand_plan(site: Site) -> MigratePlan | None:
-    migrations = migrations_of(site)
-    if site.database is None or not migrations:
-        return None
-    status = read_status(site.database, migrations)
-    return plan_migrate(status, migrations, to=None, phase=Phase.EXPAND)
 
 
 def _switch(site: Site, release: Release, previous: Release | None) -> Release:

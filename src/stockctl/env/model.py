@@ -140,6 +140,12 @@ class DeploySettings(Table):
         30.0, description="How long the old container may take to finish what it holds."
     )
     keep: Number = Field(5, ge=1, description="How many releases stay recorded with their files.")
+    release_command: tuple[str, ...] = Field(
+        (),
+        description="A program and its arguments, run once in the new image before the release"
+        " starts: a service's own migrator. Unless it exits 0 the deploy ends.",
+    )
+    release_timeout: Duration = Field(600.0, description="How long `release_command` may take.")
 
 
 class Environment(Table):

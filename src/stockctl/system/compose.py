@@ -122,6 +122,12 @@ class Stack:
         flags = ("--detach", "--no-deps", "--no-build", "--timeout", str(round(stop_timeout_s)))
         return self._command("up", *flags, *services)
 
+    def once(self, service: str, name: str, argv: Sequence[str]) -> Command:
+        """Runs a program in a container of its own, as the service would run: its image, variables
+        and networks, but not its ports."""
+        flags = ("--rm", "--no-deps", "--no-TTY", "--name", name, "--entrypoint", argv[0])
+        return self._command("run", *flags, service, *argv[1:])
+
     def remove(self, services: Sequence[str]) -> Command:
         """Stops and removes the containers of these services; volumes stay."""
         return self._command("rm", "--stop", "--force", *services)
@@ -152,6 +158,18 @@ def enter_container(
     flags += [part for name in variables for part in ("--env", name)]
     flags += ["--user", user] if user else []
     return Command(("docker", "exec", *flags, container_id, *argv))
+
+
+def one_offs(project: str) -> Command:
+    """Prints the ids of what `Stack.once` has left in a project."""
+    labels = (f"com.docker.compose.project={project}", "com.docker.compose.oneoff=True")
+    filters = [part for label in (*labels, RELEASE_LABEL) for part in ("-f", f"label={label}")]
+    return Command(("docker", "ps", "--all", "--quiet", "--no-trunc", *filters))
+
+
+def remove_containers(containers: Sequence[str]) -> Command:
+    """With their anonymous volumes, running or not."""
+    return Command(("docker", "rm", "--force", "--volumes", *containers))
 
 
 def build(folder: Path, tag: str, version: str, revision: str | None = None) -> Command:

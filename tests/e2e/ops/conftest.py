@@ -143,6 +143,16 @@ class Small:
         live = self.data("deploy", "status")["live"]
         return live["id"] if live else None
 
+    def one_offs(self) -> list[str]:
+        """Containers that `docker compose run` made."""
+        labels = (
+            f"com.docker.compose.project={self.compose_project}",
+            "com.docker.compose.oneoff=True",
+        )
+        return _docker(
+            "ps", "-aq", *(part for label in labels for part in ("-f", f"label={label}"))
+        )
+
     def says(self) -> str:
         """What the service answers."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:

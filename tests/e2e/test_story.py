@@ -39,6 +39,12 @@ def test_deploy_the_next_roll_back_and_restore(project: StagingProject) -> None:
     assert (back["release"]["id"], back["replaced"]) == ("r0001", "r0002")
     assert project.version() == "v1"
 
+    told = project.ok("status", "staging", "--json").data["data"]
+    assert told["well"], told
+    assert (told["release"]["id"], told["release"]["newest"]) == ("r0001", "r0002")
+    assert {c["service"] for c in told["release"]["containers"]} == {"app", "postgres"}
+    assert told["health"]["requests"] > 10
+
     project.psql("DELETE FROM projects")
     done = project.ok("backup", "restore", "staging", "--backup", backup["id"], "--yes", "--json")
     restored = done.data["data"]["restored"]

@@ -43,6 +43,7 @@ GROUPS = {
     "backup": "Backups that are verified, and restores that can be trusted.",
     "deploy": "From one release to the next, and back.",
     "smoke": "Does the running service do what it must?",
+    "status": "What is live, is it well, what to do next.",
     "doctor": "Is this machine able to do the job?",
     "journal": "Who did what, when, how it ended.",
 }

@@ -43,6 +43,12 @@ class Service(Table):
     )
     url: str = Field(pattern=r"^https?://", description="Where its users reach it.")
     health: str = Field("/health", pattern=r"^/", description="Answers 200 when it is well.")
+    metrics: str | None = Field(
+        None,
+        pattern=r"^/",
+        description="Its Prometheus metrics, with `http_requests_total` and"
+        " `http_request_duration_seconds`; absent: `status` shows no figures of requests.",
+    )
 
     @field_validator("web")
     @classmethod

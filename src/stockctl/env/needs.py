@@ -60,4 +60,4 @@ RELEASES = Needs(
 own record."""
 
 RECORDS = Needs(frozenset({("host",)}))
-"""`journal`: which folder."""
+"""`journal` and `status`: which folder. Whatever else is wrong, `status` shows what it can."""

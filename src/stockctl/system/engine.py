@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -46,6 +48,24 @@ class LogLine:
     text: str
 
 
+def load_sdk() -> None:
+    """Imports the SDK, but not paramiko, which takes another 200 ms, unless $DOCKER_HOST wants
+    ssh: the SDK goes on without it (docker/transport/__init__.py). To be called on the main
+    thread before others may import paramiko."""
+    if "docker" in sys.modules:
+        return
+    spared = "paramiko" not in sys.modules and not os.environ.get("DOCKER_HOST", "").startswith(
+        "ssh"
+    )
+    if spared:
+        sys.modules["paramiko"] = None  # type: ignore[assignment]
+    try:
+        import docker  # noqa: F401
+    finally:
+        if spared:
+            del sys.modules["paramiko"]
+
+
 class Engine:
     """A connection to the engine that $DOCKER_HOST names, else the local one. Lazy."""
 
@@ -60,6 +80,7 @@ class Engine:
         return self._connected
 
     def _connect(self, timeout_s: int) -> DockerClient:
+        load_sdk()
         import docker
 
         with _errors("reach the Docker engine"):
@@ -173,6 +194,7 @@ def _container(attributes: dict[str, Any]) -> Container:
 
 @contextmanager
 def _errors(doing: str) -> Iterator[None]:
+    load_sdk()
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 

@@ -1,0 +1,1 @@
+"""What `stockctl status` tells: how an environment stands, piece by piece."""

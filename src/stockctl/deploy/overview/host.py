@@ -1,0 +1,74 @@
+"""Disk, lock, and the last things that happened."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from stockctl.core.journal import Operation
+from stockctl.core.units import format_instant, format_size
+from stockctl.deploy.freeze import frozen
+from stockctl.deploy.overview.part import DISK, TIDY, Advice, Level, Part
+from stockctl.deploy.site import Site
+
+FULL, FULLER = 0.80, 0.92  # the plan's alert, and where a backup may no longer fit
+LAST = 3
+
+
+def disk_part(site: Site) -> Part:
+    """Where releases, backups and mostly the database live. Raises OSError."""
+    name = site.environment.name
+    usage = shutil.disk_usage(site.directory)
+    share = 1 - usage.free / usage.total
+    said = f"{share:.0%} used, {format_size(usage.free)} free"
+    data = {"total_bytes": usage.total, "free_bytes": usage.free}
+    if share <= FULL:
+        return Part("disk", Level.GOOD, (said,), data)
+    level = Level.BAD if share > FULLER else Level.NOTICE
+    advice = Advice(
+        DISK, f"stockctl backup prune {name} --plan", f"the disk is {share:.0%} full", level
+    )
+    return Part("disk", level, (said,), data, (advice,))
+
+
+def lock_part(site: Site) -> Part:
+    """Who is at work, and whether deploys are frozen."""
+    name = site.environment.name
+    holder, no = site.host.holder(site.lock_file), frozen(site.journal)
+    data = {"locked_by": holder, "frozen": no.to_json() if no else None}
+    if holder:
+        return Part("lock", Level.NOTICE, (f"held by {holder}",), data)
+    if no:
+        advice = Advice(TIDY, f"stockctl deploy unlock {name}", f"deploys are {no}", Level.NOTICE)
+        return Part("lock", Level.NOTICE, (str(no),), data, (advice,))
+    return Part("lock", Level.GOOD, ("free",), data)
+
+
+def last_part(site: Site) -> Part:
+    """The newest entries of the journal. One without an end is at work, or died."""
+    found = site.journal.operations()[::-1][:LAST]
+    busy = site.host.holder(site.lock_file) is not None
+    said = tuple(f"{each.started.at:%Y-%m-%d %H:%M}  {_line(each, busy)}" for each in found)
+    return Part("last", Level.GOOD, said or ("nothing yet",), {"last": _data(found)})
+
+
+def _line(operation: Operation, busy: bool) -> str:
+    outcome = operation.outcome
+    if outcome == "unfinished" and busy:
+        outcome = "running"
+    detail = operation.ended.detail.partition("\n")[0] if operation.ended else ""
+    shown = f"{operation.started.command}  {outcome}  by {operation.started.who}"
+    return f"{shown}  {detail}".rstrip()
+
+
+def _data(operations: Sequence[Operation]) -> list[dict[str, object]]:
+    return [
+        {
+            "at": format_instant(each.started.at),
+            "command": each.started.command,
+            "outcome": each.outcome,
+            "who": each.started.who,
+            "detail": each.ended.detail if each.ended else "",
+        }
+        for each in operations
+    ]

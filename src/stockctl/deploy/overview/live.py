@@ -1,0 +1,103 @@
+"""Which release serves, since when; and the containers that it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stockctl.core.units import format_age, format_duration, format_instant
+from stockctl.deploy.overview.part import RELEASE, SERVICE, Advice, Level, Part
+from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.site import Site
+from stockctl.system.engine import Container
+
+
+def live_part(site: Site) -> Part:
+    """From the records on the host: also where nothing else answers."""
+    live, now, name = site.releases.live(), site.clock.now(), site.environment.name
+    if live is None:
+        first = Advice(RELEASE, f"stockctl deploy {name}", "nothing was deployed yet", Level.NOTICE)
+        return Part("live", Level.NOTICE, ("nothing was deployed yet",), {"id": None}, (first,))
+    age = (now - live.created_at).total_seconds()
+    said = [f"{live.id}  {live.version}  for {format_duration(age)}, by {live.who}"]
+    data = {
+        "id": live.id,
+        "version": live.version,
+        "image_id": live.image_id,
+        "since": format_instant(live.created_at),
+        "who": live.who,
+        "previous": live.previous,
+    }
+    newest = site.releases.get(site.releases.ids()[-1])
+    if newest.id == live.id or newest.created_at <= live.created_at:
+        return Part("live", Level.GOOD, tuple(said), data)
+    word, advice = _newer(site, newest, live)
+    said.append(f"{newest.id}  {newest.version}  {word}")
+    return Part("live", Level.NOTICE, tuple(said), {**data, "newest": newest.id}, advice)
+
+
+def _newer(site: Site, newest: Release, live: Release) -> tuple[str, tuple[Advice, ...]]:
+    """What became of a release that is newer than the live one."""
+    age = format_age((site.clock.now() - newest.created_at).total_seconds())
+    if newest.state is ReleaseState.FINISHED:
+        return f"was rolled back; deployed {age}", ()
+    name = site.environment.name
+    if newest.state is ReleaseState.FAILED:
+        reason = newest.reason.partition("\n")[0]
+        return f"failed {age}: {reason}", ()
+    if site.host.holder(site.lock_file):
+        return f"is being deployed since {age}", ()
+    why = f"the deploy of {newest.id} was interrupted: this makes sure that {live.id} serves"
+    return f"was interrupted {age}", (Advice(RELEASE, f"stockctl deploy rollback {name}", why),)
+
+
+def containers_part(site: Site, containers: Sequence[Container]) -> Part:
+    """Every container of the environment, and whether it runs."""
+    name = site.environment.name
+    wrong = [each for each in containers if _trouble(each)]
+    released = site.service.release
+    here = {each.service for each in containers}
+    missing = [each for each in released if each not in here] if site.releases.live() else []
+    data = {"containers": [_data(each) for each in containers]}
+    if not wrong and not missing:
+        said = ", ".join(f"{each.service} {each.health or each.status}" for each in containers)
+        return Part("containers", Level.GOOD, (said or "none",), data)
+    said_wrong = [f"{each.name}: {_trouble(each)}" for each in wrong]
+    said_wrong += [f"{each}: there is no container" for each in missing]
+    advice = [_advice(site, each) for each in wrong]
+    if missing:
+        why = f"{missing[0]} has no container; this starts the live release again"
+        advice.append(Advice(SERVICE, f"stockctl deploy rollback {name}", why))
+    bad = missing or any(each.gave_up or each.status != "running" for each in wrong)
+    level = Level.BAD if bad else Level.NOTICE
+    return Part("containers", level, tuple(said_wrong), data, tuple(advice))
+
+
+def _trouble(container: Container) -> str:
+    """What is not as it should be; empty where all is."""
+    if container.status == "running" and container.restarts:
+        return f"was restarted {container.restarts} times"
+    if container.status == "exited":
+        return f"exited with {container.exit_code}"
+    if container.status != "running":
+        return container.status
+    return container.health if container.health in ("unhealthy", "starting") else ""
+
+
+def _advice(site: Site, container: Container) -> Advice:
+    """A long-lived service is started again, a release is looked at."""
+    if container.service in site.service.release or container.status == "running":
+        why = f"{container.name}: {_trouble(container)}; its last words"
+        return Advice(SERVICE, f"stockctl deploy logs {site.environment.name}", why)
+    why = f"{container.service} {_trouble(container)}, and others need it"
+    return Advice(SERVICE - 1, f"docker start {container.name}", why)
+
+
+def _data(container: Container) -> dict[str, object]:
+    return {
+        "name": container.name,
+        "service": container.service,
+        "status": container.status,
+        "health": container.health,
+        "restarts": container.restarts,
+        "release": container.release,
+    }

@@ -1,0 +1,224 @@
+"""The program in good and bad nights: a database, a service, a store that are there or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stockctl.system.postgres import Database
+
+PROGRAM = str(Path(sys.executable).with_name("stockctl"))
+METRICS = b"""
+http_requests_total{route="/a",status="200"} 97
+http_requests_total{route="/a",status="500"} 3
+http_request_duration_seconds_bucket{route="/a",le="0.1"} 100
+http_request_duration_seconds_bucket{route="/a",le="+Inf"} 100
+"""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Well; its metrics are not so good."""
+
+    def do_GET(self) -> None:
+        body = METRICS if self.path == "/metrics" else b"{}"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, database: Database, url: str) -> Path:
+    environments, migrations = tmp_path / "environments", tmp_path / "migrations"
+    environments.mkdir()
+    migrations.mkdir()
+    (environments / "compose.yaml").write_text("services: {app: {image: shop}}\n")
+    (migrations / "0001_one.sql").write_text("-- phase: expand\nCREATE TABLE one (id int);\n")
+    (migrations / "0001_one.rollback.sql").write_text("DROP TABLE one;\n")
+    write(tmp_path, url, database.dsn.url().reveal())
+    live(tmp_path)
+    return tmp_path
+
+
+def write(root: Path, url: str, database: str, more: str = "") -> None:
+    (root / "environments" / "prod.toml").write_text(
+        f"""
+[service]
+name = "shop"
+compose = ["compose.yaml"]
+release = ["app"]
+web = "app"
+port = 80
+image = "shop"
+url = "{url}"
+metrics = "/metrics"
+[database]
+url = "{database}"
+migrations = "../migrations"
+{more}
+"""
+    )
+
+
+def live(root: Path) -> None:
+    """A release that serves, as a deploy records it."""
+    folder = root / ".stockctl" / "prod" / "releases" / "r0001"
+    folder.mkdir(parents=True)
+    record = {
+        "id": "r0001",
+        "version": "v1",
+        "image": "shop:v1",
+        "image_id": "sha256:0",
+        "created_at": "2026-11-22T03:00:00Z",
+        "who": "me@here",
+        "url": "",
+        "health": "",
+        "state": "finished",
+        "migrations": [],
+        "steps": [],
+    }
+    (folder / "release.json").write_text(json.dumps(record))
+    (root / ".stockctl" / "prod" / "live.json").write_text('{"release": "r0001"}')
+
+
+def environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("STOCKCTL")}
+    return {**kept, "NO_COLOR": "1", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+
+def status(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "status", "prod", *arguments],
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def data(root: Path, *arguments: str) -> dict[str, Any]:
+    done = status(root, "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["data"]
+    return found
+
+
+def test_each_piece_tells_what_it_can(folder: Path) -> None:
+    found = data(folder)
+    assert set(found) >= {"release", "health", "database", "backups", "host", "advice"}
+    assert found["release"]["id"] == "r0001"
+    assert "engine does not answer" in found["release"]["error"]
+    assert (found["health"]["ok"], found["health"]["requests"]) == (True, 100)
+    assert found["health"]["error_rate"] == 0.03
+    assert found["database"]["pending"] == ["0001_one"]
+    assert found["database"]["max_connections"] > 10
+    commands = [each["command"] for each in found["advice"]]
+    assert commands[-2:] == ["stockctl smoke prod", "stockctl db migrate prod --plan"]
+    assert not found["well"]
+    assert status(folder, "--exit-code").returncode == 9
+
+
+def test_the_screen_is_lines_that_a_person_reads(folder: Path) -> None:
+    lines = status(folder).stdout.splitlines()
+    assert lines[0].startswith("shop · prod")
+    marks = {line.split()[1]: line[0] for line in lines[2:] if line[:1] in "✓!✗?" and line[1:]}
+    assert marks["live"] == "✓"
+    assert marks["health"] == "!"
+    assert marks["containers"] == "?"
+    assert marks["lock"] == "✓"
+    assert "→ stockctl backup create prod" in lines
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+def test_a_database_that_is_down_holds_up_nothing(folder: Path, url: str, how: str) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        if how == "hangs":
+            listening.listen()  # the kernel connects, nobody ever answers
+        port = listening.getsockname()[1]
+        write(folder, url, f"postgresql://shop:hunter2hunter2@127.0.0.1:{port}/shop")
+        began = time.monotonic()
+        done = status(folder, "--json")
+        took = time.monotonic() - began
+    found = json.loads(done.stdout)["data"]
+    assert took < 20
+    assert found["health"]["ok"]
+    assert ("no answer within" if how == "hangs" else "cannot connect") in found["database"][
+        "error"
+    ]
+    assert "hunter2hunter2" not in done.stdout + done.stderr
+
+
+def test_a_service_that_hangs_holds_up_nothing(folder: Path, database: Database) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        write(folder, f"http://127.0.0.1:{port}", database.dsn.url().reveal())
+        found = data(folder)
+    assert not found["health"]["ok"]
+    assert found["database"]["pending"] == ["0001_one"]
+
+
+def test_a_store_that_is_gone(folder: Path, url: str, database: Database) -> None:
+    write(folder, url, database.dsn.url().reveal(), '[backup]\nstore = "/nowhere/backups"\n')
+    found = data(folder)
+    assert "/nowhere/backups" in found["backups"]["error"]
+    assert found["health"]["ok"]
+
+
+def test_what_is_wrong_in_the_file_hides_nothing_else(folder: Path, url: str) -> None:
+    write(folder, url, "${NOWHERE}")
+    done = status(folder)
+    assert done.returncode == 0
+    assert "${NOWHERE} is not set" in done.stderr
+    assert "✓ live" in done.stdout
+
+
+def test_watching_ends_with_ctrl_c_and_is_no_failure(folder: Path) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "status", "prod", "--watch"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        titles = 0
+        for line in process.stdout:
+            titles += line.startswith("shop · prod")
+            if titles == 2:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 0
+    assert "Traceback" not in rest
+    assert status(folder, "--watch", "--json").returncode == 2

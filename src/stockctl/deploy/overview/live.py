@@ -87,7 +87,9 @@ def _advice(site: Site, container: Container) -> Advice:
     """A long-lived service is started again, a release is looked at."""
     if container.service in site.service.release or container.status == "running":
         why = f"{container.name}: {_trouble(container)}; its last words"
-        return Advice(SERVICE, f"stockctl deploy logs {site.environment.name}", why)
+        ours = container.service in site.service.release
+        of = "" if ours else f" --service {container.service}"
+        return Advice(SERVICE, f"stockctl deploy logs {site.environment.name}{of}", why)
     why = f"{container.service} {_trouble(container)}, and others need it"
     return Advice(SERVICE - 1, f"docker start {container.name}", why)
 

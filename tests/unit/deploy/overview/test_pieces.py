@@ -127,6 +127,11 @@ CONTAINERS = [
         Level.BAD,
         ["docker start shop-prod-postgres-1"],
     ),
+    (
+        [container(), replace(DB, health="unhealthy")],
+        Level.NOTICE,
+        ["stockctl deploy logs prod --service postgres"],
+    ),
     ([DB], Level.BAD, ["stockctl deploy rollback prod"]),
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stockctl.cli.command import PlainGroup
-from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.guard import Confirm, Plan, SkipBackup, SkipHooks, Yes, confirm
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
@@ -94,6 +94,7 @@ def deploy(
     ] = None,
     plan: Plan = False,
     skip_backup: SkipBackup = False,
+    skip_hooks: SkipHooks = False,
     wait: Wait = None,
     given: Confirm = None,
     yes: Yes = False,
@@ -129,7 +130,7 @@ def deploy(
         session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
         return Result({"release": release.to_json()})
 
-    with opened.site() as site:
+    with opened.site(hooks=not skip_hooks) as site:
         _ = site.service
         commit = None if reference else commit_of(site.host, session.project().root)
         version, image = _what(site, commit, tag, reference)

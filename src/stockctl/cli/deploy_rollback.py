@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stockctl.cli.deploy import app
-from stockctl.cli.guard import Confirm, DataLoss, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.guard import Confirm, DataLoss, Plan, SkipBackup, SkipHooks, Yes, confirm
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
@@ -40,6 +40,7 @@ def rollback(
     allow_data_loss: DataLoss = False,
     skip_backup: SkipBackup = False,
     plan: Plan = False,
+    skip_hooks: SkipHooks = False,
     wait: Wait = None,
     given: Confirm = None,
     yes: Yes = False,
@@ -77,7 +78,7 @@ def rollback(
 
     if allow_data_loss and not with_database:
         raise UsageError("--allow-data-loss goes with --with-database")
-    with opened.site() as site:
+    with opened.site(hooks=not skip_hooks) as site:
         if not plan:
             require_thawed(site.journal)
         return patiently(site, wait, attempt)

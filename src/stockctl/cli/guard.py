@@ -17,6 +17,7 @@ Confirm = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; not enough where protected.")]
 SkipBackup = Annotated[bool, typer.Option("--skip-backup", help="Take no backup first.")]
 DataLoss = Annotated[bool, typer.Option("--allow-data-loss", help="Also drop what holds rows.")]
+SkipHooks = Annotated[bool, typer.Option("--skip-hooks", help="Run no programs of [hooks].")]
 Plan = Annotated[bool, typer.Option("--plan", help="Show what would happen, change nothing.")]
 
 

@@ -121,8 +121,8 @@ class Opened:
         return DirectoryStore(Path(where), make=ours)
 
     @contextmanager
-    def site(self) -> Iterator[Site]:
-        """Everything that a deploy works with."""
+    def site(self, *, hooks: bool = True) -> Iterator[Site]:
+        """Everything that a deploy works with; `hooks`: whether programs of [hooks] are run."""
         from stockctl.deploy.site import Site
         from stockctl.system.engine import Engine
 
@@ -138,6 +138,7 @@ class Opened:
                 journal=self.journal,
                 clock=self.session.clock,
                 progress=self.session.progress(),
+                hooks=hooks,
             )
         finally:
             engine.close()

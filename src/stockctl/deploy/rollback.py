@@ -14,11 +14,13 @@ from stockctl.db.plan import RollbackPlan as SchemaBack
 from stockctl.db.runner import Reverted
 from stockctl.db.runner import rollback as db_rollback
 from stockctl.deploy import schema, switch
+from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
 from stockctl.deploy.turn import turn
+from stockctl.env.event import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +92,50 @@ def rollback(
 ) -> RolledBack:
     """Executes it when it is our turn. On failure what ran before is put back; the schema, where
     it was taken back already, stays so, and the error says so."""
-    command = f"deploy rollback to {plan.target.id}"
-    started = site.clock.monotonic()
-    with turn(site, command, wait_s):
+    with turn(site, f"deploy rollback to {plan.target.id}", wait_s):
         site.require_live(plan.live)
-        reverted = _take_schema_back(site, plan, schema_back)
-        started = site.clock.monotonic() if reverted else started
+        ask(site, Happening(Event.BEFORE_ROLLBACK, plan.target, plan.running))
         try:
-            with site.progress.step("replace") as step:
-                switch.replace(site, plan.target)
-                step.detail = f"{plan.running.id if plan.running else '?'} → {plan.target.id}"
-            with site.progress.step("healthy"):
-                wait_healthy(site, plan.target, known=True)
-            site.releases.set_live(plan.target.id)
+            done = _go_back(site, plan, schema_back)
         except BaseException as error:
-            _note_schema(error, reverted)
-            committed = site.is_live(plan.target.id) and plan.live.id != plan.target.id
-            if plan.running is not None and not committed:
-                switch.put_back(site, plan.target, plan.running, error)
-                if isinstance(error, StockctlError):
-                    raise Unhealthy(
-                        f"{plan.target.id} does not serve, {plan.running.id} was put back:"
-                        f" {error.message}",
-                        details=error.details,
-                    ) from error
+            tell(site, Happening(Event.FAILED, plan.target, plan.running, reason(error)))
             raise
-        switch_s = site.clock.monotonic() - started
+        tell(site, Happening(Event.AFTER_ROLLBACK, plan.target, plan.running))
+    return done
+
+
+def _go_back(site: Site, plan: RollbackPlan, schema_back: WithDatabase | None) -> RolledBack:
+    reverted = _take_schema_back(site, plan, schema_back)
+    started = site.clock.monotonic()
+    try:
+        _replace(site, plan)
+    except BaseException as error:
+        _note_schema(error, reverted)
+        raise
+    switch_s = site.clock.monotonic() - started
     return RolledBack(plan.target, plan.running, switch_s, reverted)
+
+
+def _replace(site: Site, plan: RollbackPlan) -> None:
+    """On failure what ran before is put back."""
+    try:
+        with site.progress.step("replace") as step:
+            switch.replace(site, plan.target)
+            step.detail = f"{plan.running.id if plan.running else '?'} → {plan.target.id}"
+        with site.progress.step("healthy"):
+            wait_healthy(site, plan.target, known=True)
+        site.releases.set_live(plan.target.id)
+    except BaseException as error:
+        committed = site.is_live(plan.target.id) and plan.live.id != plan.target.id
+        if plan.running is not None and not committed:
+            switch.put_back(site, plan.target, plan.running, error)
+            if isinstance(error, StockctlError):
+                raise Unhealthy(
+                    f"{plan.target.id} does not serve, {plan.running.id} was put back:"
+                    f" {error.message}",
+                    details=error.details,
+                ) from error
+        raise
 
 
 def _take_schema_back(

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import HostFailed, PlanOutdated, StockctlError, Unhealthy
 from stockctl.deploy import image, schema, switch
+from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.gates import rendered_configuration, status_if_reachable
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.one_off import run_release_command
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
 from stockctl.deploy.turn import turn
+from stockctl.env.event import Event
 from stockctl.smoke.run import require, smoke
 from stockctl.system.compose import Rendered
 from stockctl.system.journal_file import operator
@@ -109,10 +111,13 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
         )
         site.releases.put(release)
         try:
+            ask(site, Happening(Event.BEFORE_DEPLOY, release, plan.previous))
             release = _run(site, plan, store, release)
         except BaseException as error:
             _record_failure(site, release.id, error)
+            tell(site, Happening(Event.FAILED, release, plan.previous, reason(error)))
             raise
+        tell(site, Happening(Event.AFTER_DEPLOY, release, plan.previous))
         _forget_old(site)
     return release
 
@@ -136,16 +141,17 @@ def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Releas
     release = schema.prepare(site, store, release, backup=plan.backup)
     site.releases.put(release)
     run_release_command(site, release)
+    ask(site, Happening(Event.BEFORE_SWITCH, release, previous))
     return _switch(site, release, previous)
 
 
 def _record_failure(site: Site, release_id: str, error: BaseException) -> None:
     """Unless it went live: then the error came too late to matter to the release."""
-    reason = str(error) or type(error).__name__
+    why = reason(error)
     try:
         if not site.is_live(release_id):
             failed = site.releases.get(release_id)
-            site.releases.put(failed.ended(ReleaseState.FAILED, site.progress.steps, reason))
+            site.releases.put(failed.ended(ReleaseState.FAILED, site.progress.steps, why))
     except HostFailed as unwritten:
         error.add_note(str(unwritten))  # the first error matters more
 
@@ -184,6 +190,7 @@ def _switch(site: Site, release: Release, previous: Release | None) -> Release:
             step.detail = f"{previous.id if previous else 'nothing'} → {release.id}"
         with site.progress.step("healthy"):
             wait_healthy(site, release)
+        tell(site, Happening(Event.AFTER_SWITCH, release, previous))
         if site.environment.smoke:
             require(smoke(site.environment.smoke, site.service.url, site.progress), release.id)
         release = release.ended(ReleaseState.FINISHED, site.progress.steps)

@@ -33,6 +33,7 @@ class Site:
     journal: Journal
     clock: Clock
     progress: Progress
+    hooks: bool = True  # whether programs of [hooks] are run
 
     @property
     def service(self) -> Service:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding, Severity
+from stockctl.env.event import Event
 from stockctl.env.positions import Path as KeyPath
 from stockctl.env.positions import key_positions
 from stockctl.env.project import Project
@@ -23,6 +24,7 @@ _PATH_KEYS = {
     ("database", "migrations"),
     ("backup", "store"),
     ("backup", "identity_file"),
+    *(("hooks", event.value) for event in Event),
 }
 _TABLES = {path[:end] for path in _PATH_KEYS for end in range(len(path))}  # around these
 

@@ -15,6 +15,7 @@ from stockctl.core.secret import Secret
 from stockctl.env.document import check, dotted, unknown_key
 from stockctl.env.dotenv import EnvFile, revealed
 from stockctl.env.env_file import open_env_file
+from stockctl.env.event import Event
 from stockctl.env.layers import Files, Layers, absolute, read_layers
 from stockctl.env.masking import is_secret, passwords_in
 from stockctl.env.model import Environment
@@ -44,6 +45,7 @@ class Loaded:
         declared = self.environment.variables
         secrets = [v for k, v in values.items() if is_secret(k, v, declared.get(k))]
         secrets += [url] if url and not references(url.reveal()) else []
+        secrets += self.environment.notify.webhooks
         written = [password for each in secrets for password in passwords_in(each)]
         passwords = [*written, *(Secret(unquote(each.reveal())) for each in written)]
         # `postgres` everybody knows; masked, it would make every message about it unreadable
@@ -195,6 +197,8 @@ def _missing_files(
         wanted.append((("service", "build"), service.build, True))
     if database and database.migrations:
         wanted.append((("database", "migrations"), database.migrations, True))
+    for event in Event:
+        wanted += [(("hooks", event), path, False) for path in environment.hooks.programs(event)]
     found: list[tuple[KeyPath, Finding]] = []
     for key, path, folder in wanted:
         if key not in told and not is_there(path, folder=folder):

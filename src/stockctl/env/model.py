@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from stockctl.core.errors import ConfigurationError
+from stockctl.env.hooks import Hooks, Notify
 from stockctl.env.smoke_check import SmokeCheck, sound
 from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
@@ -181,6 +182,8 @@ class Environment(Table):
     backup: BackupSettings = Field(description="See `[backup]`.")
     deploy: DeploySettings = Field(default_factory=DeploySettings, description="See `[deploy]`.")
     smoke: tuple[SmokeCheck, ...] = Field((), description="`[[smoke]]`, once for each check.")
+    hooks: Hooks = Field(default_factory=Hooks, description="See `[hooks]`.")
+    notify: Notify = Field(default_factory=Notify, description="See `[notify]`.")
     variables: dict[str, Variable] = Field(
         default_factory=dict, description="`[variables.NAME]`, once for each variable."
     )

@@ -51,6 +51,11 @@ class Journal:
     def path(self) -> Path:
         return self.directory / "journal.jsonl"
 
+    @property
+    def operator(self) -> str:
+        """Who is at the keyboard."""
+        return operator()
+
     def holder(self, doing: str) -> Holder:
         """Us, as the holder of a lock."""
         return Holder(operator(), doing, self.clock.now())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stockctl.cli.command import PlainGroup
+from stockctl.cli.deploy_plan import plan_data, show_plan
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, SkipHooks, Yes, confirm
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
@@ -20,7 +21,6 @@ from stockctl.env.needs import RELEASES
 if TYPE_CHECKING:
     from stockctl.deploy.image import Commit
     from stockctl.deploy.release import Release
-    from stockctl.deploy.rollout import DeployPlan
     from stockctl.deploy.site import Site
 
 TEMPLATE = "ENV"
@@ -106,6 +106,7 @@ def deploy(
     from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.gates import engine_ready
     from stockctl.deploy.image import commit_of
+    from stockctl.deploy.preview import preview
     from stockctl.deploy.rollout import deploy, plan_deploy
 
     opened = open_environment(session, name, changes=True)
@@ -119,9 +120,10 @@ def deploy(
             commit=commit,
             skip_backup=skip_backup,
         )
-        _show_plan(session, name, todo)
+        seen = preview(site, todo)
+        show_plan(session, name, todo, seen, all_=plan)
         if plan:
-            return Result({"planned": _plan_data(todo)})
+            return Result({"planned": plan_data(todo, seen)})
         if opened.environment.protected:
             what = f"replace what serves on {name} by {version}"
             confirm(session, name, what, protected=True, given=given, yes=yes)
@@ -185,37 +187,6 @@ def _what(
         return (last.partition(":")[2] or "latest"), reference
     version = tag or version_of(commit)
     return version, f"{site.service.image}:{version}"
-
-
-def _show_plan(session: Session, name: str, todo: DeployPlan) -> None:
-    note = session.output.note
-    before = f"{todo.previous.id} ({todo.previous.version})" if todo.previous else "nothing"
-    note(f"deploy    {todo.release_id} ({todo.version}) to {name}, in the place of {before}")
-    note(f"image     {todo.reference}, {'built here' if todo.build else 'as it is'}")
-    note(f"backup    {'first' if todo.backup else 'none'}")
-    note(f"migrate   {_pending(todo)}")
-    if todo.waiting:
-        note(f"waiting   {', '.join(todo.waiting)} (contract: not part of a deploy)")
-    note(f"smoke     {todo.smoke_checks} check{'s' * (todo.smoke_checks != 1)}")
-
-
-def _pending(todo: DeployPlan) -> str:
-    if not todo.database:
-        return "no database"
-    if todo.pending is None:
-        return "asked once the database runs"
-    return ", ".join(todo.pending) or "nothing"
-
-
-def _plan_data(todo: DeployPlan) -> dict[str, Any]:
-    return {
-        "id": todo.release_id,
-        "version": todo.version,
-        "image": todo.reference,
-        "previous": todo.previous.id if todo.previous else None,
-        "migrations": todo.pending,
-        "backup": todo.backup,
-    }
 
 
 def _named(release: Release) -> str:

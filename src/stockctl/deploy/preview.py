@@ -1,0 +1,114 @@
+"""What a deploy would change, in which steps, how long nobody would be served, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stockctl.core.errors import HostFailed, ToolFailed
+from stockctl.core.units import format_duration
+from stockctl.db.lint.locks import TableLock, expected
+from stockctl.db.migration import Migration
+from stockctl.deploy.gates import migrations_of
+from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.rollout import DeployPlan
+from stockctl.deploy.site import Site
+from stockctl.system.compose import Rendered
+from stockctl.system.compose_diff import Difference, differences
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`changes` against the live release, None where there is none to compare with; `left_alone`
+    are those of services that a deploy does not replace."""
+
+    changes: tuple[Difference, ...] | None
+    left_alone: tuple[Difference, ...]
+    image_now: str | None  # the id that the reference has on the host; None: not known before
+    migrations: tuple[tuple[str, tuple[TableLock, ...]], ...]
+    steps: tuple[str, ...]
+    outage: str
+    way_back: str
+
+
+def preview(site: Site, plan: DeployPlan) -> Preview:
+    """Looks, changes nothing."""
+    found = _differences(site, plan)
+    released = site.service.release
+    touched = [d for d in found or () if d.service in released or d.service is None]
+    return Preview(
+        changes=None if found is None else tuple(touched),
+        left_alone=tuple(d for d in found or () if d.service and d.service not in released),
+        image_now=None if plan.build else site.engine.image_id(plan.reference),
+        migrations=_locks(migrations_of(site), plan.pending or ()),
+        steps=_steps(site, plan),
+        outage=_outage(site, plan),
+        way_back=_way_back(plan),
+    )
+
+
+def _differences(site: Site, plan: DeployPlan) -> tuple[Difference, ...] | None:
+    """Both pinned as the live release is, so that only what a person changed is left."""
+    live = plan.previous
+    if live is None:
+        return None
+    try:
+        kept = Rendered.parse(site.host.read(site.releases.compose_file(live.id)))
+    except (HostFailed, ToolFailed):  # a record from elsewhere: nothing to compare with
+        return None
+    after = plan.rendered.pinned(site.service.release, live.image_id, live.id)
+    return differences(kept, after)
+
+
+def _locks(
+    migrations: tuple[Migration, ...], pending: tuple[str, ...]
+) -> tuple[tuple[str, tuple[TableLock, ...]], ...]:
+    return tuple((each.id, expected(each.up)) for each in migrations if each.id in pending)
+
+
+def _steps(site: Site, plan: DeployPlan) -> tuple[str, ...]:
+    """By the names that progress and history show."""
+    deploy = site.environment.deploy
+    hooks = site.environment.hooks if site.hooks else None
+    steps = [
+        ("hook before-deploy", bool(hooks and hooks.before_deploy)),
+        ("image", True),
+        ("services", bool(plan.long_lived)),
+        ("backup", plan.backup),
+        ("migrate", plan.database and site.environment.database is not None),
+        ("release command", bool(deploy.release_command)),
+        ("hook before-switch", bool(hooks and hooks.before_switch)),
+        ("replace", True),
+        ("healthy", True),
+        ("hook after-switch", bool(hooks and hooks.after_switch)),
+        ("smoke", plan.smoke_checks > 0),
+        ("hook after-deploy", bool(hooks and hooks.after_deploy)),
+    ]
+    return tuple(name for name, wanted in steps if wanted)
+
+
+def _outage(site: Site, plan: DeployPlan) -> str:
+    """With `recreate` from the stop of the old container until the new one is healthy; how long
+    that took the last time is the best guess."""
+    if plan.previous is None:
+        return "none: nothing serves yet"
+    what = "while the container is replaced"
+    took = _last_replacement(site.releases.all())
+    return f"{what}: {format_duration(took)} the last time" if took is not None else what
+
+
+def _last_replacement(releases: list[Release]) -> float | None:
+    for release in reversed(releases):
+        took = {step.name: step.duration_s for step in release.steps}
+        if release.state is ReleaseState.FINISHED and "replace" in took:
+            return took["replace"] + took.get("healthy", 0.0)
+    return None
+
+
+def _way_back(plan: DeployPlan) -> str:
+    if plan.previous is None:
+        return "none: it is the first release; if it fails it is removed again"
+    before = f"{plan.previous.id} ({plan.previous.version})"
+    text = f"to {before}, code and configuration, by stockctl deploy rollback"
+    if plan.waiting:
+        text += f"; closed once {', '.join(plan.waiting)} are applied (deploy contract)"
+    return text

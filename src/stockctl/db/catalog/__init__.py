@@ -1,0 +1,1 @@
+"""What a database's schema is, object by object, as text that reads like SQL."""

@@ -1,0 +1,56 @@
+"""Statements that reach out of their database: on a shared server a trial would do them for real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from stockctl.db.migration import Migration
+from stockctl.db.statements import position, split
+
+_KINDS = ("ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM", "SUBSCRIPTION")
+_VERBS = ("CREATE", "ALTER", "DROP")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where, and how it begins."""
+
+    file: str
+    line: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.words}"
+
+
+def reaching(migrations: Sequence[Migration]) -> tuple[Reach, ...]:
+    """All of them, in up scripts and down scripts. What a DO block does is only seen as it runs."""
+    scripts = [(str(each.path), each.up) for each in migrations]
+    scripts += [(str(each.down_path), each.down) for each in migrations if each.down]
+    return tuple(found for file, text in scripts for found in _in(file, text))
+
+
+def _in(file: str, text: str) -> Iterator[Reach]:
+    for statement in split(text):
+        head = statement.head
+        if _reaches(head):
+            line = position(text, statement.start)[0]
+            yield Reach(file, line, " ".join(head[:3]))
+
+
+def _reaches(head: tuple[str, ...]) -> bool:
+    verb, kind, third = (*head, "", "", "")[:3]
+    if verb in _VERBS:
+        # ALTER USER MAPPING and its kin stay inside
+        return kind in _KINDS and not (kind == "USER" and third == "MAPPING")
+    if verb in ("GRANT", "REVOKE"):
+        return "ON" not in head or _after(head, "ON") in ("DATABASE", "TABLESPACE", "PARAMETER")
+    if verb in ("COMMENT", "SECURITY"):
+        return _after(head, "ON") in _KINDS
+    return verb == "REASSIGN" or (verb, kind) == ("DROP", "OWNED")
+
+
+def _after(head: tuple[str, ...], word: str) -> str:
+    at = head.index(word) + 1 if word in head else len(head)
+    return head[at] if at < len(head) else ""

@@ -31,6 +31,9 @@ on_each_postgres = pytest.mark.parametrize(
     "postgres", VERSIONS, indirect=True, ids=[f"pg{version}" for version in VERSIONS]
 )
 
+# For one that asks no version for its own ways, and would rather not wait for a disk.
+on_the_newest = pytest.mark.parametrize("postgres", VERSIONS[-1:], indirect=True, ids=[""])
+
 
 def binaries(version: int) -> Path:
     """Where `postgres` and its tools of this version are. In CI none may be missing."""

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 app = group(
     "Migrations of the database, with a way back; what it suffers from.",
-    beside=("stockctl.cli.db_lint", "stockctl.cli.db_inspect", "stockctl.cli.db_shell"),
+    beside=(
+        "stockctl.cli.db_lint",
+        "stockctl.cli.db_prove",
+        "stockctl.cli.db_inspect",
+        "stockctl.cli.db_shell",
+    ),
 )
 To = Annotated[str | None, typer.Option("--to", metavar="ID", help="Up to and with this one.")]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many; default 1.")]

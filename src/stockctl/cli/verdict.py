@@ -67,7 +67,7 @@ def tell(
         code = ConfigurationError.exit_code if stopping else 0
         return Result(told.data, findings, code)
     if format_ is Format.GITHUB:
-        checkout = _inside_checkout(session.project())
+        checkout = inside_checkout(session.project())
         output.write(github(findings, told.rules, output.clean, checkout))
     elif format_ is Format.SARIF:
         log = sarif(findings, told.rules, output.clean, __version__, told.page)
@@ -77,7 +77,7 @@ def tell(
     return Result(told.data, findings)
 
 
-def _inside_checkout(project: Project) -> str:
+def inside_checkout(project: Project) -> str:
     """Where the project is in what the workflow checked out: annotations name files from there."""
     root = project.root.resolve()
     around = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)

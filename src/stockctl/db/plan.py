@@ -56,7 +56,7 @@ def plan_migrate(
     Raises UsageError for an unknown `to`; Refused when the database and the files contradict
     each other, or when something to apply needs something that is left out.
     """
-    last = _find(to, [migration.id for migration in migrations]) if to is not None else None
+    last = find(to, [migration.id for migration in migrations]) if to is not None else None
     _refuse(
         [each for each in status.blocking if not (each.resumable and each.stage is Stage.APPLYING)],
         "migrate",
@@ -107,7 +107,7 @@ def plan_rollback(
     )
     order = [entry.id for entry in status.applied]
     if to is not None:
-        steps = len(order) - 1 - order.index(_find(to, order))
+        steps = len(order) - 1 - order.index(find(to, order))
     chosen = status.applied[::-1][: steps if steps is not None else 1]
     files = {migration.id: migration for migration in migrations}
     return RollbackPlan(tuple(_reversal(entry, files.get(entry.id)) for entry in chosen))
@@ -138,7 +138,7 @@ def _refuse(entries: Iterable[Entry], verb: str) -> None:
         )
 
 
-def _find(wanted: str, known: Sequence[str]) -> str:
+def find(wanted: str, known: Sequence[str]) -> str:
     """A migration by its id or its number."""
     for identity in known:
         if wanted in (identity, identity.partition("_")[0]):

@@ -17,8 +17,7 @@ SELECT 'constraint', k.oid, quote_ident(k.conname),
          (SELECT string_agg(format('%s TRIGGER %s', CASE t.tgenabled WHEN 'D' THEN 'DISABLED'
                    WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END, t.tgfoid::regproc), ', ' ORDER BY 1)
             FROM pg_trigger AS t
-           WHERE t.tgconstraint = k.oid AND t.tgisinternal AND t.tgenabled <> 'O'
-             AND t.tgrelid = k.conrelid)],
+           WHERE t.tgconstraint = k.oid AND t.tgisinternal AND t.tgenabled <> 'O')],
        NULL, NULL::text[]
   FROM pg_constraint AS k
   JOIN pg_namespace AS n ON n.oid = k.connamespace
@@ -94,8 +93,8 @@ SELECT 'policy', p.oid, quote_ident(p.polname), p.polrelid::regclass::text,
        format('CREATE POLICY %I ON %s', p.polname, p.polrelid::regclass),
        ARRAY[
          'AS ' || CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-         'FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
-           WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+         'FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT'
+           WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
          'TO ' || (SELECT string_agg({role("r")}, ', ' ORDER BY r) FROM unnest(p.polroles) AS r),
          'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
          'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'],
@@ -116,4 +115,3 @@ SELECT 'statistics', s.oid, format('%I.%I', n.nspname, s.stxname), s.stxrelid::r
 )
 
 QUERIES = (CONSTRAINTS, INDEXES, TRIGGERS, RULES, POLICIES, STATISTICS)
-

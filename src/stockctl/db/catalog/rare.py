@@ -102,8 +102,9 @@ SELECT 'collation', c.oid, c.oid::regcollation::text, '',
 CASTS = Query(
     "pg_cast",
     f"""
-SELECT 'cast', c.oid, format('%s to %s', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)),
-       '', format('CREATE CAST %s %s %s', c.castfunc::regprocedure, c.castcontext, c.castmethod),
+SELECT 'cast', c.oid,
+       format('%s to %s', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), '',
+       format('CREATE CAST %s %s %s', c.castfunc::regprocedure, c.castcontext, c.castmethod),
        NULL::text[], NULL, NULL::text[]
   FROM pg_cast AS c WHERE {users("c.oid", "pg_cast")}
 """,
@@ -116,7 +117,8 @@ SELECT 'operator', o.oid, o.oid::regoperator::text, '',
        format('CREATE OPERATOR %s FUNCTION %s RETURNS %s', o.oid::regoperator, o.oprcode,
          o.oprresult::regtype),
        ARRAY[concat_ws(' ', 'COMMUTATOR ' || nullif(o.oprcom, 0)::regoperator,
-         'NEGATOR ' || nullif(o.oprnegate, 0)::regoperator, 'RESTRICT ' || nullif(o.oprrest, 0)::regproc,
+         'NEGATOR ' || nullif(o.oprnegate, 0)::regoperator,
+         'RESTRICT ' || nullif(o.oprrest, 0)::regproc,
          'JOIN ' || nullif(o.oprjoin, 0)::regproc, CASE WHEN o.oprcanmerge THEN 'MERGES' END,
          CASE WHEN o.oprcanhash THEN 'HASHES' END)],
        {role("o.oprowner")}, NULL::text[]
@@ -128,10 +130,12 @@ _METHOD = "(SELECT quote_ident(m.amname) FROM pg_am AS m WHERE m.oid = {})"
 OPERATOR_CLASSES = Query(
     "pg_opclass",
     f"""
-SELECT 'operator class', o.oid, format('%I.%I', n.nspname, o.opcname), {_METHOD.format("o.opcmethod")},
+SELECT 'operator class', o.oid, format('%I.%I', n.nspname, o.opcname),
+       {_METHOD.format("o.opcmethod")},
        format('CREATE OPERATOR CLASS FOR %s FAMILY %I.%I', o.opcintype::regtype, g.nspname,
          f.opfname),
-       ARRAY[CASE WHEN o.opcdefault THEN 'DEFAULT' END, 'STORAGE ' || nullif(o.opckeytype, 0)::regtype],
+       ARRAY[CASE WHEN o.opcdefault THEN 'DEFAULT' END,
+         'STORAGE ' || nullif(o.opckeytype, 0)::regtype],
        {role("o.opcowner")}, NULL::text[]
   FROM pg_opclass AS o
   JOIN pg_namespace AS n ON n.oid = o.opcnamespace
@@ -144,7 +148,8 @@ SELECT 'operator class', o.oid, format('%I.%I', n.nspname, o.opcname), {_METHOD.
 OPERATOR_FAMILIES = Query(
     "pg_opfamily",
     f"""
-SELECT 'operator family', f.oid, format('%I.%I', n.nspname, f.opfname), {_METHOD.format("f.opfmethod")},
+SELECT 'operator family', f.oid, format('%I.%I', n.nspname, f.opfname),
+       {_METHOD.format("f.opfmethod")},
        'CREATE OPERATOR FAMILY', ARRAY(
          SELECT format('OPERATOR %s %s %s', a.amopstrategy, a.amopopr::regoperator, a.amoppurpose)
            FROM pg_amop AS a WHERE a.amopfamily = f.oid

@@ -33,7 +33,8 @@ SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, t.oid,
        format('%I.%I', n.nspname, t.typname), '',
        CASE t.typtype
          WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname,
-           (SELECT string_agg(E'\\n    ' || quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
+           (SELECT string_agg(E'\\n    ' || quote_literal(e.enumlabel), ','
+                    ORDER BY e.enumsortorder)
               FROM pg_enum AS e WHERE e.enumtypid = t.oid))
          WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s', n.nspname, t.typname,
            format_type(t.typbasetype, t.typtypmod))
@@ -41,7 +42,8 @@ SELECT CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, t.oid,
              n.nspname, t.typname, r.rngsubtype::regtype, r.rngmultitypid::regtype)
            || ' OPCLASS ' || (SELECT quote_ident(o.opcname) FROM pg_opclass AS o
                                WHERE o.oid = r.rngsubopc)
-           || ' ' || concat_ws(' ', nullif(r.rngcanonical, 0)::regproc, nullif(r.rngsubdiff, 0)::regproc,
+           || ' ' || concat_ws(' ', nullif(r.rngcanonical, 0)::regproc,
+                nullif(r.rngsubdiff, 0)::regproc,
                 'COLLATION ' || nullif(r.rngcollation, 0)::regcollation)
             FROM pg_range AS r WHERE r.rngtypid = t.oid)
          ELSE format('CREATE TYPE %I.%I (%s)', n.nspname, t.typname, concat_ws(', ', t.typinput,

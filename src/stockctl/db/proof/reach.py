@@ -1,4 +1,4 @@
-"""Statements that reach out of their database: on a shared server a trial would do them for real."""
+"""Statements that reach out of their database: on a shared server a trial does them for real."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stockctl.db.migration import Migration
 from stockctl.db.statements import position, split
 
-_KINDS = ("ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM", "SUBSCRIPTION")
+_KINDS = ("OWNED", "ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM", "SUBSCRIPTION")
 _VERBS = ("CREATE", "ALTER", "DROP")
 
 
@@ -48,7 +48,7 @@ def _reaches(head: tuple[str, ...]) -> bool:
         return "ON" not in head or _after(head, "ON") in ("DATABASE", "TABLESPACE", "PARAMETER")
     if verb in ("COMMENT", "SECURITY"):
         return _after(head, "ON") in _KINDS
-    return verb == "REASSIGN" or (verb, kind) == ("DROP", "OWNED")
+    return verb == "REASSIGN"
 
 
 def _after(head: tuple[str, ...], word: str) -> str:

@@ -130,10 +130,10 @@ class Table:
 def read_types(connection: Connection[Any]) -> dict[int, Type]:
     """All types, by oid."""
     rows = connection.execute(_TYPES).fetchall()
-    return {
-        row[0]: Type(*row[:7], tuple(row[7]), row[8], tuple(row[9]), row[10])  # labels, fields
-        for row in rows
-    }
+    found = {}
+    for *plain, labels, subtype, fields, checks in rows:
+        found[plain[0]] = Type(*(*plain, tuple(labels), subtype, tuple(fields), checks))
+    return found
 
 
 def read_tables(connection: Connection[Any]) -> tuple[Table, ...]:
@@ -147,7 +147,9 @@ def read_tables(connection: Connection[Any]) -> tuple[Table, ...]:
         names[oid] = schema, name, bounds
     keys: dict[int, list[ForeignKey]] = defaultdict(list)
     checks: dict[int, list[Check]] = defaultdict(list)
-    for oid, name, kind, numbers, target, targets, text, *parent in connection.execute(_CONSTRAINTS):
+    for oid, name, kind, numbers, target, targets, text, *parent in connection.execute(
+        _CONSTRAINTS
+    ):
         if kind == "f":
             schema, relation, names_there = parent
             there = sql.Identifier(schema, relation)

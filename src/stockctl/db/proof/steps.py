@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import psycopg
@@ -14,10 +15,10 @@ from stockctl.db.proof.data import Contents, lost, read_contents
 from stockctl.db.proof.fill import Filler
 from stockctl.db.proof.nouns import Problem
 from stockctl.db.proof.rules import RULES
-from stockctl.db.proof.shape import read_tables
+from stockctl.db.proof.shape import Table, read_tables
 from stockctl.db.proof.trial import Run, Script, Trial
 
-# A row of any values breaks these: no other data would have passed.
+# Any row at all breaks these, whatever is in it.
 _ANY_ROW = (psycopg.errors.NotNullViolation,)
 
 
@@ -29,9 +30,7 @@ def up_of(migration: Migration) -> Script:
 def down_of(migration: Migration) -> Script:
     """The down script of a migration that has one."""
     assert migration.down is not None
-    return Script(
-        migration.id, str(migration.down_path), migration.down, migration.transactional
-    )
+    return Script(migration.id, str(migration.down_path), migration.down, migration.transactional)
 
 
 @dataclass(slots=True)
@@ -46,19 +45,19 @@ class Steps:
     again: Run | None = None
 
     def failed(self, code: str, error: MigrationFailed, *, down: bool = False) -> None:
-        path = self.migration.down_path if down else self.migration.path
+        """PostgreSQL refused a script."""
         message = error.message.partition(" failed: ")[2] or error.message
-        line = error.where.line if error.where else None
-        self._add(code, message, down=down, line=line or 1, details=error.details)
-        assert path is not None
+        line = (error.where.line if error.where else None) or 1
+        self.add(code, message, down=down, line=line, details=error.details)
 
-    def differs(self, code: str, found: tuple[Difference, ...], message: str, *, down: bool) -> None:
+    def differs(self, code: str, found: tuple[Difference, ...], what: str, *, down: bool) -> None:
+        """Two schemas are not the same, if they are not."""
         if found:
             names = ", ".join(str(each.key) for each in found[:3])
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            self._add(code, f"{message}: {names}{more}", down=down, differences=found)
+            self.add(code, f"{what}: {names}{more}", down=down, differences=found)
 
-    def _add(
+    def add(
         self,
         code: str,
         message: str,
@@ -68,38 +67,66 @@ class Steps:
         details: str = "",
         differences: tuple[Difference, ...] = (),
     ) -> None:
+        """A problem of one of the two scripts."""
         path = self.migration.down_path if down else self.migration.path
         assert path is not None
         severity = RULES[code].severity
         self.problems.append(Problem(code, severity, message, path, line, differences, details))
 
-    def lost(self, before: dict[int, Contents], between: dict[int, Contents], trial: Trial) -> None:
-        """Compares what is in the tables with what was."""
-        wanted = {each.table for each in before.values()}
-        tables = [each for each in read_tables(trial.connection) if str(each) in wanted]
-        found = lost(before, between, read_contents(trial.connection, tables))
-        for code, by_down, words in (
-            ("P013", True, "loses what is in"),
-            ("P014", False, "does not bring back what was in"),
-        ):
-            columns = [each.column for each in found if each.by_down is by_down]
-            if columns:
-                self._add(code, f"{words} {', '.join(columns)}", down=True)
+    def touched(self) -> frozenset[int] | None:
+        """Tables that a script held a lock on; None: it may be any."""
+        found: set[int] = set()
+        for run in (self.up, self.down, self.again):
+            if run is not None and run.touched is None:
+                return None
+            found |= run.touched or set() if run is not None else set()
+        return frozenset(found)
 
 
-def on_empty(trial: Trial, migration: Migration, before: Catalog) -> tuple[Steps, Catalog]:
-    """The proof of the schema. Raises MigrationFailed when not even the first up works."""
-    steps = Steps(migration)
+@dataclass(slots=True)
+class Rows:
+    """What is in the tables of a database, remembered for as long as no script touches them.
+
+    Without a `filler` the rows are real ones.
+    """
+
+    filler: Filler | None
+    _known: dict[int, Contents] = field(default_factory=dict)
+
+    def fill(self, trial: Trial) -> None:
+        """Rows for tables that are new and empty."""
+        if self.filler is not None:
+            self.filler.fill(trial.connection)
+
+    def read(self, trial: Trial, tables: Iterable[Table]) -> dict[int, Contents]:
+        """What is in these tables now."""
+        tables = list(tables)
+        unknown = [each for each in tables if each.oid not in self._known]
+        self._known |= read_contents(trial.connection, unknown)
+        return {each.oid: self._known[each.oid] for each in tables}
+
+    def forget(self, touched: frozenset[int] | None) -> None:
+        """A script may have written to these; None: to any."""
+        if touched is None:
+            self._known.clear()
+        for oid in touched or ():
+            self._known.pop(oid, None)
+
+
+def on_empty(trial: Trial, steps: Steps, before: Catalog) -> Catalog:
+    """The proof of the schema; returns it as it is after the migration. Raises MigrationFailed
+    when not even the first up works."""
+    migration = steps.migration
     steps.up = trial.run(up_of(migration))
     after = trial.catalog()
     if migration.down is None:
-        return steps, after
+        return after
     try:
         steps.down = trial.run(down_of(migration))
     except MigrationFailed as error:
         steps.failed("P002", error, down=True)
         steps.broken = not migration.transactional
-        return steps, after
+        return after
     back = differences(before, trial.catalog())
     steps.differs("P003", back, "the schema is not what it was before", down=True)
     try:
@@ -107,91 +134,85 @@ def on_empty(trial: Trial, migration: Migration, before: Catalog) -> tuple[Steps
     except MigrationFailed as error:
         steps.failed("P004", error)
         steps.broken = True
-        return steps, after
+        return after
     again = differences(after, trial.catalog())
-    if again:
-        steps.broken = True
-        if not back:  # else it is the same mistake, seen twice
-            steps.differs("P005", again, "the second up leads to another schema", down=False)
-    return steps, after
+    steps.broken = bool(again)
+    if not back:  # else it is the same mistake, seen twice
+        steps.differs("P005", again, "the second up leads to another schema", down=False)
+    return after
 
 
-def with_rows(
-    trial: Trial, migration: Migration, before: Catalog, filler: Filler | None, *, looked: bool
-) -> Steps:
-    """The same with rows in the tables; `filler` makes them where they are not real.
-
-    `looked`: the schema has been compared on empty tables, and differed.
-    """
-    steps = Steps(migration)
-    contents = read_contents(trial.connection, read_tables(trial.connection))
-    try:
-        steps.up = trial.run(up_of(migration))
-    except MigrationFailed as error:
-        certain = filler is None or isinstance(error.__cause__, _ANY_ROW)
-        steps.failed("P011" if certain else "P015", error)
-        steps.broken = True
-        return steps
-    if filler is not None:
-        filler.fill(trial.connection)
+def with_rows(trial: Trial, steps: Steps, before: Catalog, rows: Rows, *, compare: bool) -> None:
+    """The same with rows in the tables. `compare`: also the schema, which has not been seen to
+    differ without them."""
+    migration = steps.migration
+    contents = rows.read(trial, read_tables(trial.connection))
+    if not _up_works(trial, steps, real=rows.filler is None):
+        return
+    rows.forget(steps.touched())
+    rows.fill(trial)
     if migration.down is None:
-        return steps
-    between = _between(trial, contents, steps.up)
-    if filler is not None:
-        _late_rows(trial, steps, filler)
+        return
+    tables = read_tables(trial.connection)
+    between = rows.read(trial, [each for each in tables if each.oid in contents])
+    _try_late_rows(trial, steps, rows.filler)
     try:
         steps.down = trial.run(down_of(migration))
     except MigrationFailed as error:
         steps.failed("P012", error, down=True)
         steps.broken = not migration.transactional
-        return steps
-    if not looked:
+        return
+    rows.forget(steps.touched())
+    if compare:
         back = differences(before, trial.catalog())
         steps.differs("P003", back, "with rows, the schema is not what it was before", down=True)
-    _compare(trial, steps, contents, between)
+    after = rows.read(trial, read_tables(trial.connection))
+    _compare(steps, contents, between, after)
+    if not compare:  # where the down script leads, up has failed already, or it is not the way
+        steps.broken = True
+        return
     try:
         steps.again = trial.run(up_of(migration))
     except MigrationFailed as error:
         steps.failed("P017", error)
         steps.broken = True
-    return steps
+    rows.forget(steps.touched())
+    rows.fill(trial)
 
 
-def _between(trial: Trial, before: dict[int, Contents], run: Run) -> dict[int, Contents]:
-    """Read again where the script may have written, as it was where it did not."""
-    tables = read_tables(trial.connection)
-    changed = [
-        each
-        for each in tables
-        if each.oid in before and (run.touched is None or each.oid in run.touched)
-    ]
-    return before | read_contents(trial.connection, changed)
+def _up_works(trial: Trial, steps: Steps, *, real: bool) -> bool:
+    try:
+        steps.up = trial.run(up_of(steps.migration))
+    except MigrationFailed as error:
+        certain = real or isinstance(error.__cause__, _ANY_ROW)
+        steps.failed("P011" if certain else "P015", error)
+        steps.broken = True
+        return False
+    return True
 
 
 def _compare(
-    trial: Trial, steps: Steps, before: dict[int, Contents], between: dict[int, Contents]
+    steps: Steps,
+    before: dict[int, Contents],
+    between: dict[int, Contents],
+    after: dict[int, Contents],
 ) -> None:
-    """Only tables that one of the two scripts held a lock on."""
-    touched = [run.touched for run in (steps.up, steps.down) if run is not None]
-    if None in touched:
-        steps.lost(before, between, trial)
-        return
-    oids = {oid for each in touched if each is not None for oid in each}
-    chosen = {oid: each for oid, each in before.items() if oid in oids}
-    there = {each.oid for each in read_tables(trial.connection)}
-    chosen |= {oid: each for oid, each in before.items() if oid not in there}
-    if chosen:
-        steps.lost(chosen, between, trial)
+    found = lost(before, between, after)
+    for code, by_down, words in (
+        ("P013", True, "loses what is in"),
+        ("P014", False, "does not bring back what was in"),
+    ):
+        columns = [each.column for each in found if each.by_down is by_down]
+        if columns:
+            steps.add(code, f"{words} {', '.join(columns)}", down=True)
 
 
-def _late_rows(trial: Trial, steps: Steps, filler: Filler) -> None:
-    up = steps.up
-    migration = steps.migration
-    if up is None or not migration.transactional or not up.touched:
+def _try_late_rows(trial: Trial, steps: Steps, filler: Filler | None) -> None:
+    """A row written between up and down, as the new schema lets it pass."""
+    migration, touched = steps.migration, steps.up and steps.up.touched
+    if filler is None or not migration.transactional or not touched:
         return
-    touched = up.touched
-    error = trial.tries(down_of(migration), lambda connection: filler.more(connection, touched))
-    if error is not None and trial.tries(down_of(migration), lambda _: None) is None:
+    down, oids = down_of(migration), touched
+    error = trial.tries(down, lambda connection: filler.more(connection, oids))
+    if error is not None and trial.tries(down, lambda _: None) is None:
         steps.failed("P016", error, down=True)
-
-

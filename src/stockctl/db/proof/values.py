@@ -118,7 +118,9 @@ class Values:
 
     def _composite(self, kind: Type, row: int) -> tuple[str, ...]:
         fields = [self._plain(each, -1, row) for each in kind.fields]
-        texts = (each[0].replace('"', '""').replace("\\", "\\\\") if each else "" for each in fields)
+        texts = (
+            each[0].replace('"', '""').replace("\\", "\\\\") if each else "" for each in fields
+        )
         return ("(" + ",".join(f'"{text}"' if text else "" for text in texts) + ")",)
 
 
@@ -157,9 +159,7 @@ def _texts(modifier: int, row: int) -> tuple[str, ...]:
     room = modifier - _NUMERIC_HEADER if modifier >= 0 else 10_000
     short = f"{row:x}"[-room:]
     plain = f"stockctl-{row}" if room >= 12 else short
-    shaped = (
-        each.format(n=row + 1, d=row % 28 + 1, h=f"{row + 1:064x}") for each in _SHAPES
-    )
+    shaped = (each.format(n=row + 1, d=row % 28 + 1, h=f"{row + 1:064x}") for each in _SHAPES)
     return (plain, *(each for each in shaped if len(each) <= room))
 
 
@@ -170,8 +170,8 @@ def _hints(text: str, category: str, row: int) -> list[str]:
         bare = [float(each) for each in (*_NUMBER.findall(text), *filter(_is_number, found))]
         near = [number + step for number in bare for step in (0, 1, -1, 0.5)]
         return [f"{number:.10g}" for number in near]
-    turned = found[row % len(found) :] + found[: row % len(found)] if found else []
-    return turned
+    first = row % len(found) if found else 0
+    return found[first:] + found[:first]
 
 
 def _is_number(text: str) -> bool:

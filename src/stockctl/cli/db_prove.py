@@ -1,0 +1,187 @@
+"""`stockctl db prove`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stockctl.cli.db import app, migrations_folder
+from stockctl.cli.findings import Line
+from stockctl.cli.output import Row
+from stockctl.cli.prove_view import data, differing, findings, rows, summary
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import verb
+from stockctl.cli.wiring import open_environment, private_folder
+from stockctl.core.errors import DatabaseFailed, UsageError
+
+if TYPE_CHECKING:
+    from stockctl.db.migration import Migration
+    from stockctl.db.proof.nouns import Proof
+    from stockctl.system.postgres import Database
+
+STATEMENT_TIMEOUT_S = 900.0
+_DIFF = {"-": "red", "+": "green"}
+
+
+class Format(StrEnum):
+    """How a proof is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+Embedded = Annotated[
+    bool, typer.Option("--embedded", help="On a server of stockctl's own; no database is needed.")
+]
+
+
+@verb(
+    app,
+    "prove",
+    example="stockctl db prove staging\nstockctl db prove staging --pending"
+    "\nstockctl db prove --embedded --format github",
+    exits=(2, 3, 4, 6, 7),
+    environment="none",
+)
+def prove_migrations(
+    session: Session,
+    environment: Annotated[
+        str | None,
+        typer.Argument(metavar="ENV", help="Whose server and migrations; --embedded needs none."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="ID", help="This one and later ones.")
+    ] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="ID", help="This one.")] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Those that the database has not applied.")
+    ] = False,
+    no_rows: Annotated[
+        bool, typer.Option("--no-rows", help="The schema only, on empty tables.")
+    ] = False,
+    embedded: Embedded = False,
+    format_: Annotated[
+        Format, typer.Option("--format", help="github: annotations of the files.")
+    ] = Format.TEXT,
+) -> Result:
+    """Proves on a scratch database that each migration goes up, down and up again.
+
+    After up and down the schema is what it was before, down to comments and privileges; after the
+    second up what it was after the first; with empty tables and with rows in them. The live
+    database is not touched. docs/proof.md says what is proved, and what is not.
+    """
+    from stockctl.db.proof.walk import Choice, prove
+    from stockctl.db.scratch import scratch
+    from stockctl.db.session import Limits
+
+    if format_ is Format.GITHUB and session.as_json:
+        raise UsageError("give either --json or --format github")
+    session.as_json = session.output.as_json = session.as_json or format_ is Format.JSON
+    if pending and embedded:
+        raise UsageError("--pending asks the database of the environment; --embedded has none")
+    with _server(session, environment, embedded=embedded) as (server, migrations, timeout_s):
+        chosen = _chosen(server, migrations, since, only, pending=pending)
+        choice = Choice(migrations, chosen, not no_rows, shared=not embedded)
+        with scratch(server, "db prove", session.progress()) as made:
+            proof = prove(made, choice, Limits(0, timeout_s), session.progress())
+    return _tell(session, proof, format_)
+
+
+@contextmanager
+def _server(
+    session: Session, environment: str | None, *, embedded: bool
+) -> Iterator[tuple[Database, tuple[Migration, ...], float]]:
+    """Where scratch databases are made, what is proved, and how long a statement may run."""
+    from stockctl.db.migration import read_migrations
+
+    if embedded:
+        with own_server(session) as server:
+            folder = migrations_folder(session, environment, say="its name, ENV")
+            yield server, read_migrations(folder), STATEMENT_TIMEOUT_S
+        return
+    opened = open_environment(session, session.choose(environment))
+    folder = opened.database_settings().migrations
+    if folder is None:
+        folder = migrations_folder(session, opened.environment.name)
+    migrations = read_migrations(folder)
+    with opened.database() as server:
+        yield server, migrations, opened.database_settings().statement_timeout
+
+
+@contextmanager
+def own_server(session: Session) -> Iterator[Database]:
+    """An embedded one, for all environments of the project; no environment has such a name."""
+    from stockctl.system.embedded import serve
+
+    folder = session.project().root / ".stockctl"
+    private_folder(folder)
+    private_folder(folder / ".scratch")
+    with serve(folder / ".scratch" / "postgres") as server:
+        yield server
+
+
+def _chosen(
+    server: Database,
+    migrations: tuple[Migration, ...],
+    since: str | None,
+    only: str | None,
+    *,
+    pending: bool,
+) -> frozenset[str]:
+    from stockctl.db.ledger import read_status
+    from stockctl.db.plan import find
+
+    known = [migration.id for migration in migrations]
+    first = find(since, known) if since is not None else ""
+    one = find(only, known) if only is not None else None
+    if one and first:
+        raise UsageError("give either --from or --only")
+    ids = {each for each in known if each >= first and one in (None, each)}
+    if pending:
+        ids &= {entry.id for entry in read_status(server, migrations).pending}
+    return frozenset(ids)
+
+
+def _tell(session: Session, proof: Proof, format_: Format) -> Result:
+    from stockctl.cli.findings import github
+    from stockctl.cli.verdict import inside_checkout
+    from stockctl.db.proof.rules import RULES
+
+    output, label = session.output, session.project().label
+    found = findings(proof, label)
+    failed = any(finding.severity == "error" for finding in found)
+    if format_ is Format.GITHUB:
+        checkout = inside_checkout(session.project())
+        output.write(github(found, RULES, output.clean, checkout))
+    else:
+        _show(session, proof)
+    output.line(summary(proof), style="bold red" if failed else "green")
+    code = DatabaseFailed.exit_code if failed else 0
+    return Result(data(proof), found, code)
+
+
+def _show(session: Session, proof: Proof) -> None:
+    output = session.output
+    columns = ("MIGRATION", "", "UP", "DOWN", "LOCKS")
+    output.table(columns, [Row(*row) for row in rows(proof)], "no migrations to prove")
+    for problem, finding in zip(
+        proof.problems, findings(proof, session.project().label), strict=True
+    ):
+        output.lines([()])
+        if not output.as_json:
+            output.findings([finding], beside=False)
+        output.lines(_lines(session, differing(problem)))
+    for table in proof.unfilled:
+        output.note(f"no rows could be made for {table.table}: {table.reason}", style="yellow")
+    if proof.verdicts:
+        output.lines([()])
+
+
+def _lines(session: Session, texts: Iterator[str]) -> Iterator[Line]:
+    for text in texts:
+        yield ((f"    {session.output.clean(text)}", _DIFF.get(text[:1], "dim")),)

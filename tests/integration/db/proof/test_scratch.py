@@ -1,0 +1,148 @@
+"""Scratch databases: gone however it ends, and never somebody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.servers import on_the_newest
+from tests.terminal import LIMIT_S, STOCKCTL
+
+from stockctl.core.errors import MigrationFailed
+from stockctl.core.progress import Progress
+from stockctl.db.scratch import PREFIX, scratch
+from stockctl.system.postgres import Database
+
+pytestmark = on_the_newest
+
+SLOW = "SELECT pg_sleep(60)"
+CATALOGS = ("pg_class", "pg_attribute", "pg_proc", "pg_depend", "pg_description", "pg_namespace")
+
+
+def scratches(database: Database) -> set[str]:
+    with database.connect() as connection:
+        found = connection.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{PREFIX}%",)
+        )
+        return {name for (name,) in found.fetchall()}
+
+
+@pytest.fixture
+def root(tmp_path: Path, database: Database) -> Path:
+    """A project whose only migration takes a minute."""
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "migrations").mkdir()
+    url = database.dsn.url().reveal()
+    toml = f'[database]\nurl = "{url}"\nmigrations = "../migrations"\n'
+    (tmp_path / "environments" / "one.toml").write_text(toml)
+    (tmp_path / "migrations" / "0001_a.sql").write_text(SLOW)
+    (tmp_path / "migrations" / "0001_a.rollback.sql").write_text("SELECT 1")
+    return tmp_path
+
+
+def start(root: Path, *options: str) -> subprocess.Popen[str]:
+    argv = [STOCKCTL, "--root", root, "db", "prove", "one", *options]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_sleeper(database: Database, known: set[str]) -> str:
+    """The scratch database in which a script sleeps now."""
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        with database.connect() as connection:
+            found = connection.execute(
+                "SELECT datname FROM pg_stat_activity WHERE query = %s AND state = 'active'"
+                " AND datname <> ALL (%s)",
+                (SLOW, list(known)),
+            ).fetchone()
+        if found:
+            return str(found[0])
+        time.sleep(0.05)
+    raise AssertionError("no script ran")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_nothing(
+    root: Path, database: Database, number: signal.Signals, code: int
+) -> None:
+    with start(root) as run:
+        name = wait_for_sleeper(database, set())
+        run.send_signal(number)
+        run.communicate(timeout=LIMIT_S)
+    assert run.returncode == code
+    assert name not in scratches(database)
+
+
+def test_what_a_kill_leaves_the_next_run_drops_and_nothing_that_is_in_use(
+    root: Path, database: Database, progress: Progress
+) -> None:
+    unmarked = f"{PREFIX}{os.getpid()}"
+    with database.connect() as connection:
+        connection.execute(f"CREATE DATABASE {unmarked}")
+    try:
+        with start(root) as killed, start(root) as at_work:
+            first = wait_for_sleeper(database, set())
+            second = wait_for_sleeper(database, {first})
+            killed.kill()
+            killed.communicate(timeout=LIMIT_S)
+            deadline = time.monotonic() + LIMIT_S
+            while {first, second} <= scratches(database) and time.monotonic() < deadline:
+                with scratch(database, "a test", progress) as made:
+                    own = made.create().dsn.database
+                    assert own in scratches(database)
+                assert own not in scratches(database)
+            left = scratches(database)
+            assert len({first, second} & left) == 1  # the server ends the other's session
+            assert unmarked in left
+            at_work.send_signal(signal.SIGTERM)
+            at_work.communicate(timeout=LIMIT_S)
+        assert {first, second} & scratches(database) == set()
+    finally:
+        with database.connect() as connection:
+            connection.execute(f"DROP DATABASE {unmarked}")
+
+
+def test_an_error_leaves_nothing(database: Database, progress: Progress) -> None:
+    with pytest.raises(MigrationFailed), scratch(database, "a test", progress) as made:
+        name = made.create().dsn.database
+        copy = made.create(name).dsn.database
+        raise MigrationFailed("x")
+    assert not {name, copy} & scratches(database)
+
+
+def test_a_scratch_database_is_like_the_live_one_and_closed_to_others(
+    database: Database, progress: Progress
+) -> None:
+    name = database.dsn.database
+    with database.connect() as connection:
+        connection.execute(f"ALTER DATABASE {name} SET search_path TO 'a b', public")
+    with scratch(database, "a test", progress) as made:
+        trial = made.create()
+        with trial.connect() as connection:
+            assert connection.execute("SHOW search_path").fetchone() == ('"a b", public',)
+            query = """SELECT datacl::text, shobj_description(oid, 'pg_database')
+                         FROM pg_database WHERE datname = current_database()"""
+            acl, comment = connection.execute(query).fetchone() or ("", "")
+    assert "{=" not in acl and ",=" not in acl
+    assert json.loads(comment)["stockctl"] == "scratch"
+
+
+def test_the_live_database_is_not_touched(root: Path, database: Database) -> None:
+    """No table is made in it, also no ledger."""
+    (root / "migrations" / "0001_a.sql").write_text("CREATE TABLE a (b int)")
+    (root / "migrations" / "0001_a.rollback.sql").write_text("DROP TABLE a")
+    rows = (f"SELECT count(*), sum(xmin::text::bigint) FROM {each}" for each in CATALOGS)
+    query = " UNION ALL ".join(rows)
+    with database.connect() as connection:
+        before = connection.execute(query.encode()).fetchall()
+    with start(root, "--pending", "--json") as run:
+        said, _ = run.communicate(timeout=LIMIT_S)
+    assert run.returncode == 0
+    assert [each["outcome"] for each in json.loads(said)["data"]["migrations"]] == ["proved"]
+    with database.connect() as connection:
+        assert connection.execute(query.encode()).fetchall() == before

@@ -10,6 +10,7 @@ import typer
 
 from stockctl.cli.command import PlainGroup
 from stockctl.cli.deploy_plan import plan_data, show_plan
+from stockctl.cli.gates import Override, Reason, overrides_of, pass_gates
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, SkipHooks, Yes, confirm
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
@@ -72,6 +73,7 @@ app = group(
         "stockctl.cli.deploy_exec",
         "stockctl.cli.deploy_contract",
         "stockctl.cli.deploy_lock",
+        "stockctl.cli.deploy_preflight",
     ),
 )
 
@@ -95,6 +97,8 @@ def deploy(
     plan: Plan = False,
     skip_backup: SkipBackup = False,
     skip_hooks: SkipHooks = False,
+    override: Override = None,
+    reason: Reason = None,
     wait: Wait = None,
     given: Confirm = None,
     yes: Yes = False,
@@ -105,10 +109,11 @@ def deploy(
     """
     from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.gates import engine_ready
-    from stockctl.deploy.image import commit_of
+    from stockctl.deploy.preflight.gate import Candidate
     from stockctl.deploy.preview import preview
     from stockctl.deploy.rollout import deploy, plan_deploy
 
+    overrides = overrides_of(override, reason)
     opened = open_environment(session, name, changes=True)
 
     def attempt(left_s: float) -> Result:
@@ -122,6 +127,7 @@ def deploy(
         )
         seen = preview(site, todo)
         show_plan(session, name, todo, seen, all_=plan)
+        pass_gates(opened, site, Candidate(version, image, todo.build), overrides, plan=plan)
         if plan:
             return Result({"planned": plan_data(todo, seen)})
         if opened.environment.protected:
@@ -134,8 +140,7 @@ def deploy(
 
     with opened.site(hooks=not skip_hooks) as site:
         _ = site.service
-        commit = None if reference else commit_of(site.host, session.project().root)
-        version, image = _what(site, commit, tag, reference)
+        version, image, commit = what_to_deploy(session, site, tag, reference)
         if not plan:
             require_thawed(site.journal)
         engine_ready(site)
@@ -174,19 +179,20 @@ def status(session: Session, name: str) -> Result:
     return Result(data)
 
 
-def _what(
-    site: Site, commit: Commit | None, tag: str | None, reference: str | None
-) -> tuple[str, str]:
-    """The version and the image's name."""
-    from stockctl.deploy.image import version_of
+def what_to_deploy(
+    session: Session, site: Site, tag: str | None, reference: str | None
+) -> tuple[str, str, Commit | None]:
+    """The version, the image's name, and the commit that it is built from."""
+    from stockctl.deploy.image import commit_of, version_of
 
     if tag and reference:
         raise UsageError("give either --tag or --image")
     if reference:
         last = reference.rsplit("/", 1)[-1]
-        return (last.partition(":")[2] or "latest"), reference
+        return (last.partition(":")[2] or "latest"), reference, None
+    commit = commit_of(site.host, session.project().root)
     version = tag or version_of(commit)
-    return version, f"{site.service.image}:{version}"
+    return version, f"{site.service.image}:{version}", commit
 
 
 def _named(release: Release) -> str:

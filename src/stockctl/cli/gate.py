@@ -45,6 +45,12 @@ def report_unsound(session: Session, name: str) -> None:
         session.progress().warn(f"{name} is not sound; this goes on: stockctl env validate {name}")
 
 
+def count_errors(session: Session, name: str) -> int:
+    """How many errors `env validate` finds."""
+    findings = _validate(session, name).findings
+    return sum(each.severity is Severity.ERROR for each in findings)
+
+
 def _validate(session: Session, name: str) -> Validation:
     from stockctl.env.validate import validate
 

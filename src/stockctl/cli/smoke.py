@@ -60,8 +60,29 @@ def smoke(
         _write_junit(session, junit, name, outcomes)
     _show(session, outcomes, strict)
     ok = _passed(outcomes, strict)
+    if not (suite or tags or url):
+        _keep(opened, outcomes)
     data = {"checks": [_data(each) for each in outcomes], "url": _target(opened, url)}
     return Result(data, exit_code=0 if ok else Unhealthy.exit_code)
+
+
+def _keep(opened: Opened, outcomes: tuple[Outcome, ...]) -> None:
+    """For the gate `smoke`: all the checks, of what is live. What cannot be kept stops nothing."""
+    from stockctl.deploy.evidence import Evidence, EvidenceBook
+    from stockctl.deploy.release import Releases
+    from stockctl.smoke.report import report
+    from stockctl.system.journal_file import operator
+
+    found = report(outcomes)
+    said = ", ".join(check.name for check in found.failed)
+    try:
+        live = Releases(opened.host, opened.directory).live()
+        if live is not None:
+            now = opened.session.clock.now()
+            evidence = Evidence("smoke", now, found.ok, operator(), live.image_id, said)
+            EvidenceBook(opened.host, opened.directory).put(evidence)
+    except HostFailed as error:
+        opened.session.progress().warn(f"the result is not kept for the gates: {error}")
 
 
 def _target(opened: Opened, url: str | None) -> str:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from stockctl.core.errors import ConfigurationError
+from stockctl.env.gate_settings import GateSettings
 from stockctl.env.hooks import Hooks, Notify
 from stockctl.env.smoke_check import SmokeCheck, sound
 from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
@@ -181,6 +182,7 @@ class Environment(Table):
     database: DatabaseSettings | None = Field(None, description="See `[database]`.")
     backup: BackupSettings = Field(description="See `[backup]`.")
     deploy: DeploySettings = Field(default_factory=DeploySettings, description="See `[deploy]`.")
+    gates: GateSettings = Field(default_factory=GateSettings, description="See `[gates]`.")
     smoke: tuple[SmokeCheck, ...] = Field((), description="`[[smoke]]`, once for each check.")
     hooks: Hooks = Field(default_factory=Hooks, description="See `[hooks]`.")
     notify: Notify = Field(default_factory=Notify, description="See `[notify]`.")

@@ -1,0 +1,1 @@
+"""Gates: what must hold before a deploy touches anything, asked by itself."""

@@ -1,0 +1,35 @@
+"""Gates on backups."""
+
+from __future__ import annotations
+
+from stockctl.backup.catalog import list_backups
+from stockctl.deploy.preflight.gate import Gate, Preflight, aged
+
+
+def age(preflight: Preflight) -> Gate:
+    """Of the newest one."""
+    limit = preflight.settings.backup_younger_than
+    assert limit is not None
+    fix = f"stockctl backup create {preflight.name}"
+    found = list_backups(preflight.store, preflight.name).backups
+    if not found:
+        return Gate("backup-age", False, "there is no backup", fix=fix)
+    newest = found[0]
+    gate = aged(preflight, "backup-age", newest.created_at, limit, "the newest is from")
+    return gate if gate.ok else Gate("backup-age", False, gate.detail, gate.since, fix)
+
+
+def verified(preflight: Preflight) -> Gate:
+    """Any that was found whole: the store and the way into it work."""
+    limit = preflight.settings.backup_verified_within
+    assert limit is not None
+    catalogue = list_backups(preflight.store, preflight.name)
+    fix = f"stockctl backup verify {preflight.name}"
+    if catalogue.backups and (why := catalogue.checks_of(catalogue.backups[0]).failed):
+        said = f"the newest is broken: {why}"
+        return Gate("backup-verified", False, said, fix=f"stockctl backup create {preflight.name}")
+    moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]
+    if not moments:
+        return Gate("backup-verified", False, "none was ever verified", fix=fix)
+    gate = aged(preflight, "backup-verified", max(moments), limit, "one was found whole")
+    return gate if gate.ok else Gate("backup-verified", False, gate.detail, gate.since, fix)

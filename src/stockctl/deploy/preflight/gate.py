@@ -1,0 +1,84 @@
+"""A gate and what it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from stockctl.backup.stores.base import Store
+from stockctl.core.units import format_duration
+from stockctl.deploy.evidence import EvidenceBook
+from stockctl.deploy.site import Site
+from stockctl.env.gate_settings import GateSettings
+from stockctl.system.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One answer. `since`: from when it holds, or when it was last proved; `fix`: what to do."""
+
+    name: str
+    ok: bool
+    detail: str
+    since: datetime | None = None
+    fix: str = ""
+    overridden: str = ""  # the reason
+
+    @property
+    def passes(self) -> bool:
+        return self.ok or bool(self.overridden)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is about to be deployed; `build`: its image does not exist yet."""
+
+    version: str
+    reference: str
+    build: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Where gates look. `stage` is the environment of `gates.staging`; `here` and `root` are where
+    programs of the project run; `errors` is what `env validate` found."""
+
+    site: Site
+    store: Store
+    candidate: Candidate
+    stage: Site | None
+    here: Host
+    root: Path
+    errors: int
+
+    @property
+    def settings(self) -> GateSettings:
+        return self.site.environment.gates
+
+    @property
+    def name(self) -> str:
+        return self.site.environment.name
+
+    @property
+    def proving(self) -> Site:
+        """Where things are tried before they are done here."""
+        return self.stage or self.site
+
+    @property
+    def evidence(self) -> EvidenceBook:
+        return EvidenceBook(self.site.host, self.site.directory)
+
+    def age_s(self, moment: datetime) -> float:
+        return (self.site.clock.now() - moment).total_seconds()
+
+
+Ask = Callable[[Preflight], Gate]
+
+
+def aged(preflight: Preflight, name: str, moment: datetime, limit_s: float, what: str) -> Gate:
+    """Green while `moment` is not longer ago than the limit."""
+    age = preflight.age_s(moment)
+    said = f"{what} {format_duration(age)} ago, at most {format_duration(limit_s)}"
+    return Gate(name, age <= limit_s, said, moment)

@@ -1,0 +1,106 @@
+"""Gates on what was tried before, on staging."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from stockctl.core.journal import Outcome
+from stockctl.core.units import format_duration
+from stockctl.deploy.evidence import EvidenceBook
+from stockctl.deploy.preflight.gate import Gate, Preflight, aged
+from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.site import Site
+from stockctl.system.http import Request, send
+
+HEALTH_S = 10.0
+ROLLBACK = ("rollback", "deploy rollback")  # how the journal calls it
+
+
+def same_image(preflight: Preflight) -> Gate:
+    """Live there for long enough, and well at this moment."""
+    stage = preflight.stage
+    assert stage is not None
+    where, need = stage.environment.name, preflight.settings.staging_for
+    live = stage.releases.live()
+    if live is None:
+        fix = f"stockctl deploy {where}"
+        return Gate("staging", False, f"nothing is live on {where}", fix=fix)
+    wrong = _differs(preflight, live)
+    if wrong:
+        fix = f"stockctl deploy {where} --tag {preflight.candidate.version}"
+        return Gate("staging", False, f"{where} has {wrong}", live.created_at, fix)
+    age = preflight.age_s(live.created_at)
+    said = f"{live.version} is live on {where} for {format_duration(age)}"
+    if age < need:
+        fix = f"Wait {format_duration(need - age)} more."
+        return Gate(
+            "staging", False, f"{said}, needs {format_duration(need)}", live.created_at, fix
+        )
+    answer = send(
+        Request("GET", stage.service.url.rstrip("/") + stage.service.health), timeout_s=HEALTH_S
+    )
+    if answer.status != 200:
+        came = answer.failure or str(answer.status)
+        fix = f"stockctl status {where}"
+        return Gate("staging", False, f"{said}, and is not well: {came}", live.created_at, fix)
+    return Gate("staging", True, f"{said}, and well", live.created_at)
+
+
+def _differs(preflight: Preflight, live: Release) -> str:
+    """Images by their id. One that is still to be built has none: then by the version."""
+    wanted = preflight.candidate
+    if not wanted.build:
+        found = preflight.site.engine.image_id(wanted.reference)
+        if found is not None:
+            return "" if found == live.image_id else f"another image, {live.image}"
+    return "" if live.version == wanted.version else f"another version, {live.version}"
+
+
+def smoked(preflight: Preflight) -> Gate:
+    """By a deploy or by hand; of the image that is live there."""
+    limit, site = preflight.settings.smoke_within, preflight.proving
+    assert limit is not None
+    where = site.environment.name
+    fix = f"stockctl smoke {where}"
+    live = site.releases.live()
+    if live is None:
+        return Gate("smoke", False, f"nothing is live on {where}", fix=fix)
+    evidence = EvidenceBook(site.host, site.directory).get("smoke")
+    if evidence and evidence.of == live.image_id and not evidence.ok:
+        return Gate("smoke", False, f"failed on {where}: {evidence.detail}", evidence.at, fix)
+    moments = [_smoked_by_deploy(live)]
+    moments += [evidence.at] if evidence and evidence.of == live.image_id else []
+    known = [moment for moment in moments if moment]
+    if not known:
+        return Gate("smoke", False, f"{live.id} was never smoke-tested on {where}", fix=fix)
+    gate = aged(preflight, "smoke", max(known), limit, f"passed on {where}")
+    return gate if gate.ok else Gate("smoke", False, gate.detail, gate.since, fix)
+
+
+def _smoked_by_deploy(live: Release) -> datetime | None:
+    steps = [step for step in live.steps if step.name.startswith("smoke")]
+    return live.created_at if steps and live.state is ReleaseState.FINISHED else None
+
+
+def rolled_back(preflight: Preflight) -> Gate:
+    """The way back was gone, by somebody, not too long ago."""
+    limit, site = preflight.settings.rollback_within, preflight.proving
+    assert limit is not None
+    where = site.environment.name
+    last = _last_rollback(site)
+    fix = f"stockctl deploy rollback {where}"
+    if last is None:
+        return Gate("rollback", False, f"never tried on {where}", fix=fix)
+    gate = aged(preflight, "rollback", last, limit, f"tried on {where}")
+    return gate if gate.ok else Gate("rollback", False, gate.detail, gate.since, fix)
+
+
+def _last_rollback(site: Site) -> datetime | None:
+    moments = [
+        each.ended.at
+        for each in site.journal.operations()
+        if each.started.command.startswith(ROLLBACK)
+        and each.ended is not None
+        and each.ended.outcome is Outcome.FINISHED
+    ]
+    return max(moments, default=None)

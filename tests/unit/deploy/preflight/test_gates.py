@@ -1,0 +1,298 @@
+"""Each gate red and green, on values and files; no engine, no database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests.conftest import FakeClock, Recorder
+from tests.unit.backup.test_catalog import add
+
+from stockctl.backup.checks import Checks, write_checks
+from stockctl.backup.stores.directory import DirectoryStore
+from stockctl.core.errors import Refused, UsageError
+from stockctl.core.progress import Message, Progress
+from stockctl.core.redact import Redactor
+from stockctl.deploy.evidence import Evidence, EvidenceBook
+from stockctl.deploy.preflight.gate import Candidate, Gate, Preflight
+from stockctl.deploy.preflight.own import answer
+from stockctl.deploy.preflight.run import preflight, require
+from stockctl.deploy.release import Release, ReleaseState, StepRecord
+from stockctl.deploy.site import Site
+from stockctl.env.gate_settings import GateSettings
+from stockctl.env.model import Environment
+from stockctl.system.engine import Engine
+from stockctl.system.journal_file import Journal
+from stockctl.system.local import LocalHost
+
+DAY = 86400.0
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers its server's status."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status)  # type: ignore[attr-defined]
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Silence."""
+
+
+class Health(ThreadingHTTPServer):
+    status = 200
+
+
+@pytest.fixture
+def health() -> Iterator[Health]:
+    server = Health(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+Make = Callable[..., Preflight]
+
+
+@pytest.fixture
+def make(tmp_path: Path, clock: FakeClock, recorder: Recorder, health: Health) -> Make:
+    """A Preflight of `prod` with these gates, `staging` beside it."""
+
+    def site(name: str, gates: dict[str, Any]) -> Site:
+        service = {
+            "name": "shop",
+            "compose": [tmp_path / "compose.yaml"],
+            "release": ["app"],
+            "web": "app",
+            "port": 80,
+            "image": "shop",
+            "url": f"http://127.0.0.1:{health.server_port}",
+        }
+        directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
+        document = {"name": name, "service": service, "host": {"directory": directory}}
+        document |= {"backup": {"store": "/nowhere"}, "gates": gates}
+        journal = Journal(LocalHost(), directory, name, clock, Redactor())
+        progress = Progress(recorder, clock)
+        environment = Environment.model_validate(document)
+        return Site(environment, {}, LocalHost(), Engine(), None, journal, clock, progress)
+
+    def made(*, errors: int = 0, **gates: Any) -> Preflight:
+        stage = site("staging", {}) if "staging" in gates else None
+        store = DirectoryStore(tmp_path / "store", make=True)
+        candidate = Candidate("v2", "shop:v2", build=True)
+        return Preflight(
+            site("prod", gates), store, candidate, stage, LocalHost(), tmp_path, errors
+        )
+
+    return made
+
+
+def gate(what: Preflight, name: str, **overrides: str) -> Gate:
+    return next(each for each in preflight(what, overrides) if each.name == name)
+
+
+def live(site: Site, **fields: Any) -> Release:
+    """Version v2 serves, since three days."""
+    release = Release(
+        id="r0002",
+        version="v2",
+        image="shop:v2",
+        image_id="sha256:2",
+        created_at=site.clock.now() - timedelta(days=3),
+        who="me@here",
+        url="",
+        health="",
+        state=ReleaseState.FINISHED,
+        steps=(StepRecord("smoke: health", 0.1, True),),
+    )
+    release = replace(release, **fields)
+    site.releases.put(release)
+    site.releases.set_live(release.id)
+    return release
+
+
+def test_what_is_not_set_is_not_asked(make: Make) -> None:
+    assert [each.name for each in preflight(make())] == ["environment", "migrations"]
+    assert all(each.ok for each in preflight(make()))
+    assert not gate(make(errors=2), "environment").ok
+
+
+def test_backup_age(make: Make, clock: FakeClock) -> None:
+    what = make(backup_younger_than="26h")
+    assert gate(what, "backup-age").detail == "there is no backup"
+    backup = add(what.store, "prod")  # type: ignore[arg-type]
+    green = gate(what, "backup-age")
+    assert (green.ok, green.since) == (True, backup.created_at)
+    clock.sleep(27 * 3600)
+    red = gate(what, "backup-age")
+    assert (red.ok, red.fix) == (False, "stockctl backup create prod")
+
+
+def test_backup_verified(make: Make, clock: FakeClock) -> None:
+    what = make(backup_verified_within="7d")
+    backup = add(what.store, "prod")  # type: ignore[arg-type]
+    assert gate(what, "backup-verified").detail == "none was ever verified"
+    write_checks(what.store, backup, Checks(verified_at=clock.now()))
+    assert gate(what, "backup-verified").ok
+    clock.sleep(8 * DAY)
+    assert not gate(what, "backup-verified").ok
+    write_checks(what.store, backup, Checks(failed="cut"))
+    assert "broken: cut" in gate(what, "backup-verified").detail
+
+
+def test_staging_has_the_same_for_long_enough_and_is_well(make: Make, health: Health) -> None:
+    what = make(staging="staging", staging_for="48h")
+    assert what.stage is not None
+    assert gate(what, "staging").detail == "nothing is live on staging"
+    live(what.stage)
+    assert gate(what, "staging").ok
+    health.status = 503
+    assert "is not well: 503" in gate(what, "staging").detail
+    health.status = 200
+    live(what.stage, version="v1")
+    assert gate(what, "staging").detail == "staging has another version, v1"
+    live(what.stage, created_at=what.site.clock.now() - timedelta(hours=47))
+    young = gate(what, "staging")
+    assert (young.ok, young.fix) == (False, "Wait 1h 00m more.")
+
+
+def test_smoke_of_what_is_live(make: Make, clock: FakeClock) -> None:
+    what = make(staging="staging", smoke_within="7d")
+    assert what.stage is not None
+    book = EvidenceBook(what.stage.host, what.stage.directory)
+    assert not gate(what, "smoke").ok
+    live(what.stage, steps=())
+    assert "never smoke-tested" in gate(what, "smoke").detail
+    book.put(Evidence("smoke", clock.now(), True, "me", of="sha256:1"))
+    assert not gate(what, "smoke").ok  # of another image
+    book.put(Evidence("smoke", clock.now(), True, "me", of="sha256:2"))
+    assert gate(what, "smoke").ok
+    clock.sleep(8 * DAY)
+    assert not gate(what, "smoke").ok
+    live(what.stage)  # its deploy smoke-tested it
+    assert gate(what, "smoke").ok
+    book.put(Evidence("smoke", clock.now(), False, "me", of="sha256:2", detail="login"))
+    assert "failed on staging: login" in gate(what, "smoke").detail
+
+
+def test_a_rollback_was_tried(make: Make, clock: FakeClock) -> None:
+    what = make(staging="staging", rollback_within="90d")
+    assert what.stage is not None
+    with pytest.raises(ZeroDivisionError), what.stage.journal.operation("rollback to r0001"):
+        raise ZeroDivisionError
+    assert gate(what, "rollback").detail == "never tried on staging"
+    with what.stage.journal.operation("rollback to r0001"):
+        pass
+    assert gate(what, "rollback").ok
+    clock.sleep(91 * DAY)
+    assert not gate(what, "rollback").ok
+
+
+def test_disk_lint_and_certificate(make: Make, tmp_path: Path) -> None:
+    assert gate(make(disk_used_at_most=100), "disk").ok
+    assert not gate(make(disk_used_at_most=1), "disk").ok
+    assert (
+        gate(make(certificate_valid_for="14d"), "certificate").detail == "service.url is not https"
+    )
+    assert gate(make(lint=True), "lint").detail == "no migrations"
+    what = make(lint=True)
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_a.sql").write_text("-- phase: expand\nCREATE TABLE a (id int);\n")
+    (folder / "0001_a.rollback.sql").write_text("DROP TABLE a;\n")
+    database = {"url": "postgresql://a:b@h/d", "migrations": folder}
+    document = json.loads(what.site.environment.model_dump_json())
+    document |= {"name": "prod", "database": database, "gates": {"lint": True}, "deploy": {}}
+    document |= {"backup": {"store": "/nowhere"}, "seal": {}}
+    with_migrations = replace(
+        what, site=replace(what.site, environment=Environment.model_validate(document))
+    )
+    assert gate(with_migrations, "lint").ok
+    (folder / "0001_a.sql").write_text("-- phase: expand\nCREATE TABEL a (id int);\n")
+    assert not gate(with_migrations, "lint").ok
+
+
+def test_a_program_its_deadline_and_its_freshness(
+    make: Make, clock: FakeClock, tmp_path: Path
+) -> None:
+    counted = {"run": ["sh", "-c", "echo ran >> runs; test ! -e red"], "fresh_for": "1h"}
+    what = make(commands={"audit": counted})
+    runs = tmp_path / "runs"
+    assert gate(what, "audit").ok
+    assert gate(what, "audit").detail.startswith("passed")
+    assert runs.read_text() == "ran\n"  # the second time it was fresh
+    other = replace(what, candidate=Candidate("v3", "shop:v3", build=True))
+    assert gate(other, "audit").ok
+    clock.sleep(2 * 3600)
+    (tmp_path / "red").touch()
+    assert gate(other, "audit").detail.endswith("ended with 1")
+    assert runs.read_text() == "ran\nran\nran\n"
+    slow = make(commands={"slow": {"run": ["sleep", "60"], "timeout": "100ms"}})
+    assert "could not be asked" in gate(slow, "slow").detail
+    gone = make(commands={"gone": {"run": ["no-such-program-here"]}})
+    assert not gate(gone, "gone").ok
+
+
+def test_a_question_is_answered_by_somebody_for_a_while(make: Make, clock: FakeClock) -> None:
+    what = make(people={"on-call": {"ask": "Who?", "valid_for": "1d"}})
+    assert gate(what, "on-call").detail == "Who? Nobody answered."
+    answer(what, "on-call", "Ada")
+    assert gate(what, "on-call").detail.startswith("Who? Ada (")
+    assert gate(what, "on-call").ok
+    assert [each.started.command for each in what.site.journal.operations()] == [
+        "gate on-call: Ada"
+    ]
+    clock.sleep(25 * 3600)
+    assert not gate(what, "on-call").ok
+
+
+def test_red_is_refused_with_what_to_do_and_nothing_is_journalled(make: Make) -> None:
+    what = make(disk_used_at_most=1, people={"told": {"ask": "Told?"}})
+    with pytest.raises(Refused, match="2 of 4 gates are red: disk, told") as caught:
+        require(what, preflight(what))
+    assert "→ stockctl deploy preflight prod --answer told=TEXT" in caught.value.details
+    with pytest.raises(Refused, match="1 of 4 gates are red: told"):
+        require(what, preflight(what, {"disk": "bigger one is coming"}))
+    assert what.site.journal.operations() == []
+
+
+def test_an_override_is_loud_and_journalled(make: Make, recorder: Recorder) -> None:
+    what = make(disk_used_at_most=1)
+    require(what, preflight(what, {"disk": "bigger one is coming", "migrations": "green anyhow"}))
+    commands = [each.started.command for each in what.site.journal.operations()]
+    assert commands == ["override gate disk: bigger one is coming"]
+    said = [event.text for event in recorder.events if isinstance(event, Message)]
+    assert said[0].startswith("GATE disk OVERRIDDEN: bigger one is coming (")
+
+
+def test_an_override_of_what_is_not_asked_is_a_mistake(make: Make) -> None:
+    with pytest.raises(UsageError, match="no gate dsik is asked"):
+        preflight(make(), {"dsik": "x"})
+
+
+@pytest.mark.parametrize("name", ["Audit", "disk", "a b"])
+def test_names_of_ones_own_gates(name: str) -> None:
+    with pytest.raises(ValidationError):
+        GateSettings.model_validate({"commands": {name: {"run": ["true"]}}})
+
+
+def test_evidence_that_cannot_be_read_proves_nothing(tmp_path: Path, clock: FakeClock) -> None:
+    book = EvidenceBook(LocalHost(), tmp_path)
+    assert book.get("smoke") is None
+    book.put(Evidence("smoke", clock.now(), True, "me", "x", "y"))
+    assert book.get("smoke") == Evidence("smoke", clock.now(), True, "me", "x", "y")
+    (tmp_path / "evidence" / "smoke.json").write_text('{"ok": true}')
+    assert book.get("smoke") is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +20,7 @@ from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.core.errors import Refused, UsageError
 from stockctl.core.progress import Message, Progress
 from stockctl.core.redact import Redactor
+from stockctl.core.secret import Secret
 from stockctl.deploy.evidence import Evidence, EvidenceBook
 from stockctl.deploy.preflight.gate import Candidate, Gate, Preflight
 from stockctl.deploy.preflight.own import answer
@@ -28,7 +28,7 @@ from stockctl.deploy.preflight.run import preflight, require
 from stockctl.deploy.release import Release, ReleaseState, StepRecord
 from stockctl.deploy.site import Site
 from stockctl.env.gate_settings import GateSettings
-from stockctl.env.model import Environment
+from stockctl.env.model import DatabaseSettings, Environment
 from stockctl.system.engine import Engine
 from stockctl.system.journal_file import Journal
 from stockctl.system.local import LocalHost
@@ -213,13 +213,9 @@ def test_disk_lint_and_certificate(make: Make, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "0001_a.sql").write_text("-- phase: expand\nCREATE TABLE a (id int);\n")
     (folder / "0001_a.rollback.sql").write_text("DROP TABLE a;\n")
-    database = {"url": "postgresql://a:b@h/d", "migrations": folder}
-    document = json.loads(what.site.environment.model_dump_json())
-    document |= {"name": "prod", "database": database, "gates": {"lint": True}, "deploy": {}}
-    document |= {"backup": {"store": "/nowhere"}, "seal": {}}
-    with_migrations = replace(
-        what, site=replace(what.site, environment=Environment.model_validate(document))
-    )
+    database = DatabaseSettings(url=Secret("postgresql://a:b@h/d"), migrations=folder)
+    environment = what.site.environment.model_copy(update={"database": database})
+    with_migrations = replace(what, site=replace(what.site, environment=environment))
     assert gate(with_migrations, "lint").ok
     (folder / "0001_a.sql").write_text("-- phase: expand\nCREATE TABEL a (id int);\n")
     assert not gate(with_migrations, "lint").ok

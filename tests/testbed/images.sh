@@ -4,10 +4,12 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# One line an image: tag, context. The last only warms the layer cache: stockctl builds it itself in a deploy.
+# One line an image: tag, context. The `…-cache` ones only warm the layer cache: stockctl builds them itself in a deploy.
 IMAGES=(
   "stockctl-testbed/postgres:15 tests/testbed/images/postgres"
+  "stockctl-testbed/redis:7     tests/testbed/images/redis"
   "stockmind-api:testbed-cache  examples/stockmind-api"
+  "letters:testbed-cache        examples/static-worker/image"
 )
 
 BASE=debian:bookworm-slim

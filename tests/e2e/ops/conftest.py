@@ -64,6 +64,7 @@ image   = "{name}-web"
 url     = "http://127.0.0.1:${{PORT}}"
 
 [deploy]
+strategy       = "recreate"
 health_timeout = "20s"
 stop_timeout   = "2s"
 """

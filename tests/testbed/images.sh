@@ -8,6 +8,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 IMAGES=(
   "stockctl-testbed/postgres:15 tests/testbed/images/postgres"
   "stockctl-testbed/redis:7     tests/testbed/images/redis"
+  "stockctl-testbed/haproxy:2.6 tests/testbed/images/haproxy"
+  "stockctl-testbed/shop:1      tests/testbed/images/shop"
   "stockmind-api:testbed-cache  examples/stockmind-api"
   "letters:testbed-cache        examples/static-worker/image"
 )

@@ -17,11 +17,9 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import NoProject, UnknownEnvironment, UsageError
-from stockctl.env.needs import RELEASES
 
 if TYPE_CHECKING:
     from stockctl.deploy.image import Commit
-    from stockctl.deploy.release import Release
     from stockctl.deploy.site import Site
 
 TEMPLATE = "ENV"
@@ -68,6 +66,7 @@ app = group(
     subcommand_metavar="ENV|VERB [ARGS]...",
     beside=(
         "stockctl.cli.deploy_rollback",
+        "stockctl.cli.deploy_status",
         "stockctl.cli.deploy_history",
         "stockctl.cli.deploy_logs",
         "stockctl.cli.deploy_exec",
@@ -147,38 +146,6 @@ def deploy(
         return patiently(site, wait, attempt)
 
 
-@verb(app, "status", example="stockctl deploy status prod", exits=(2, 3, 6))
-def status(session: Session, name: str) -> Result:
-    """Shows what is live, what runs, who is at work, and which migrations wait."""
-    from stockctl.deploy.freeze import frozen
-    from stockctl.deploy.gates import status_if_reachable
-
-    opened = open_environment(session, name, needs=RELEASES)
-    with opened.site() as site:
-        live, containers = site.releases.live(), site.engine.containers(site.environment.project)
-        ledger = status_if_reachable(site)
-    locked, freeze = opened.host.holder(opened.lock_file), frozen(opened.journal)
-    pending = [entry.id for entry in ledger.pending] if ledger else None
-    line = session.output.line
-    line(f"live      {_named(live)}" if live else "live      nothing was deployed yet")
-    for container in containers:
-        line(f"{container.service:<10}{_container(container, live)}")
-    line(f"pending   {'cannot be told' if pending is None else ', '.join(pending) or 'nothing'}")
-    line(f"lock      {locked or 'free'}")
-    if freeze:
-        line(f"deploys   {freeze}", style="yellow")
-    data = {
-        "live": live.to_json() if live else None,
-        "previous": live.previous if live else None,
-        "containers": [_container_data(c) for c in containers],
-        "traffic": {live.id: 100} if live else {},
-        "locked_by": locked,
-        "frozen": freeze.to_json() if freeze else None,
-        "pending_migrations": pending,
-    }
-    return Result(data)
-
-
 def what_to_deploy(
     session: Session, site: Site, tag: str | None, reference: str | None
 ) -> tuple[str, str, Commit | None]:
@@ -193,28 +160,3 @@ def what_to_deploy(
     commit = commit_of(site.host, session.project().root)
     version = tag or version_of(commit)
     return version, f"{site.service.image}:{version}", commit
-
-
-def _named(release: Release) -> str:
-    return f"{release.id} ({release.version}), deployed by {release.who}"
-
-
-def _container(container: Any, live: Release | None) -> str:
-    parts = [container.status, container.health or "", container.release or ""]
-    text = " ".join(part for part in parts if part)
-    stray = container.release and (live is None or container.release != live.id)
-    if not stray:
-        return text
-    why = "a deploy was interrupted" if live else "another folder's stockctl deployed it"
-    return f"{text}  (not the live release here: {why})"
-
-
-def _container_data(container: Any) -> dict[str, Any]:
-    return {
-        "name": container.name,
-        "service": container.service,
-        "release": container.release,
-        "image_id": container.image_id,
-        "status": container.status,
-        "health": container.health,
-    }

@@ -60,16 +60,7 @@ def _unhealthy(
     came = answer.failure or f"{answer.status} {answer.text()[:300]}".strip()
     lines = [f"GET {release.health}: {came}"]
     for container in containers:
-        lines.append(f"{container.name}: {_state(container)}; its last lines:")
+        lines.append(f"{container.name}: {container.state}; its last lines:")
         said = site.engine.logs(container.id, LOG_LINES).rstrip() or "(it printed nothing)"
         lines += [f"  {line}" for line in said.splitlines()]
     return Unhealthy(f"release {release.id} {how}", details="\n".join(lines))
-
-
-def _state(container: Container) -> str:
-    parts = [container.status]
-    if container.gave_up:
-        parts.append(f"exit {container.exit_code}, started {container.restarts + 1} times")
-    if container.health:
-        parts.append(container.health)
-    return ", ".join(parts)

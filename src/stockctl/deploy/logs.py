@@ -30,7 +30,7 @@ def sources(site: Site, release: str | None, services: Sequence[str]) -> tuple[C
     `services` may be any of the compose project, also long-lived ones. Raises UsageError for a
     service or a release that there is not, HostFailed for one whose containers are gone.
     """
-    everything = site.engine.containers(site.environment.project)
+    everything = site.containers()
     if services:
         unknown = set(services) - {c.service for c in everything}
         if unknown:
@@ -38,7 +38,7 @@ def sources(site: Site, release: str | None, services: Sequence[str]) -> tuple[C
             raise UsageError(f"no service {', '.join(sorted(unknown))}", hint=f"There is: {known}.")
         everything = tuple(c for c in everything if c.service in services)
     else:
-        everything = site.released_containers()
+        everything = tuple(c for c in everything if c.service in site.service.release)
     wanted = release or _live(site, everything)
     found = tuple(c for c in everything if wanted is None or c.release in (wanted, None))
     if not found and release is not None:

@@ -3,6 +3,7 @@
     <directory>/live.json                  which release serves; replacing it is the commit
     <directory>/releases/r0007/release.json
     <directory>/releases/r0007/compose.json   the rendered configuration, secrets included, 0600
+    <directory>/releases/r0007/project.json   with `rolling`: the release's own compose project
 
 A release folder without an entry in `live.json` is one that never went live. Everything that a
 rollback starts lies here: neither compose files nor the env file are needed again.
@@ -93,6 +94,15 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Which release serves, which one it replaced, and since when."""
+
+    release: str
+    replaced: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Releases:
     """The records of one environment."""
 
@@ -106,6 +116,10 @@ class Releases:
     def compose_file(self, release_id: str) -> Path:
         """Where a release's rendered configuration lies."""
         return self.folder / release_id / "compose.json"
+
+    def project_file(self, release_id: str) -> Path:
+        """Where a release's own compose project lies, with the strategy `rolling`."""
+        return self.folder / release_id / "project.json"
 
     def _record(self, release_id: str) -> Path:
         return self.folder / release_id / "release.json"
@@ -145,21 +159,35 @@ class Releases:
 
     def live(self) -> Release | None:
         """The release that serves."""
+        standing = self.standing()
+        return self.get(standing.release) if standing else None
+
+    def standing(self) -> Standing | None:
+        """What `live.json` says."""
         path = self.directory / "live.json"
         if not self.host.exists(path):
             return None
         try:
-            return self.get(json.loads(self.host.read(path))["release"])
+            said = json.loads(self.host.read(path))
+            since = parse_instant(said["since"]) if said.get("since") else None
+            return Standing(said["release"], said.get("replaced"), since)
         except (ValueError, KeyError, TypeError) as error:
             raise HostFailed(f"{path} is not a record of the live release") from error
 
-    def set_live(self, release_id: str) -> None:
+    def set_live(
+        self, release_id: str, replaced: Release | None = None, since: datetime | None = None
+    ) -> None:
         """The commit of a deploy or rollback."""
-        data = json.dumps({"release": release_id}).encode() + b"\n"
-        self.host.write(self.directory / "live.json", data)
+        said = {
+            "release": release_id,
+            "replaced": replaced.id if replaced else None,
+            "since": format_instant(since) if since else None,
+        }
+        self.host.write(self.directory / "live.json", json.dumps(said).encode() + b"\n")
 
     def forget(self, release_id: str) -> None:
         """Remove a release's files, the one with secrets first: without its record the folder
         would not be found again."""
         self.host.remove(self.compose_file(release_id))
+        self.host.remove(self.project_file(release_id))
         self.host.remove(self.folder / release_id)

@@ -17,8 +17,10 @@ from stockctl.deploy import schema, switch
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.rolling import roll_back
 from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
+from stockctl.deploy.standing import serving, well
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
 
@@ -67,7 +69,7 @@ def plan_rollback(site: Site, to: str | None, *, with_database: bool = False) ->
             f"nothing was deployed to {site.environment.name} yet: there is no way back",
             hint=f"stockctl deploy {site.environment.name}",
         )
-    running = _running(site)
+    running = serving(site)
     if to is not None:
         target = _named(site, to)
     elif running is None or running.id != live.id:
@@ -79,7 +81,8 @@ def plan_rollback(site: Site, to: str | None, *, with_database: bool = False) ->
             f"{live.id} is the oldest release that is kept: there is none before it",
             hint=f"stockctl deploy history {site.environment.name}",
         )
-    if running is not None and running.id == target.id and target.id == live.id:
+    there = not site.rolling or well(site, target)  # its proxy may be gone
+    if running is not None and running.id == target.id == live.id and there:
         raise Refused(f"{target.id} serves already")
     if with_database:
         return RollbackPlan(target, running, live, schema.plan_way_back(site, target))
@@ -108,7 +111,10 @@ def _go_back(site: Site, plan: RollbackPlan, schema_back: WithDatabase | None) -
     reverted = _take_schema_back(site, plan, schema_back)
     started = site.clock.monotonic()
     try:
-        _replace(site, plan)
+        if site.rolling:
+            roll_back(site, plan.target, plan.running)
+        else:
+            _replace(site, plan)
     except BaseException as error:
         _note_schema(error, reverted)
         raise
@@ -117,14 +123,14 @@ def _go_back(site: Site, plan: RollbackPlan, schema_back: WithDatabase | None) -
 
 
 def _replace(site: Site, plan: RollbackPlan) -> None:
-    """On failure what ran before is put back."""
+    """With the strategy `recreate`. On failure what ran before is put back."""
     try:
         with site.progress.step("replace") as step:
             switch.replace(site, plan.target)
             step.detail = f"{plan.running.id if plan.running else '?'} → {plan.target.id}"
         with site.progress.step("healthy"):
             wait_healthy(site, plan.target, known=True)
-        site.releases.set_live(plan.target.id)
+        site.releases.set_live(plan.target.id, plan.running, site.clock.now())
     except BaseException as error:
         committed = site.is_live(plan.target.id) and plan.live.id != plan.target.id
         if plan.running is not None and not committed:
@@ -166,15 +172,6 @@ def _note_schema(error: BaseException, reverted: tuple[Reverted, ...]) -> None:
     if reverted:
         names = ", ".join(each.id for each in reverted)
         error.add_note(f"the schema stays taken back: {names}; forward again: stockctl db migrate")
-
-
-def _running(site: Site) -> Release | None:
-    """The release whose container is there, as its label says. One that has ended counts too:
-    whoever wants to go back from a release that crashed does not want it again."""
-    ids = site.releases.ids()
-    labels = [c.release for c in site.released_containers()]
-    known = [label for label in labels if label in ids]
-    return site.releases.get(known[0]) if known and known[0] else None
 
 
 def _named(site: Site, release_id: str) -> Release:

@@ -13,12 +13,16 @@ from dataclasses import dataclass, replace
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import HostFailed, PlanOutdated, StockctlError, Unhealthy
 from stockctl.deploy import image, schema, switch
+from stockctl.deploy.adopt import adopt
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.gates import rendered_configuration, status_if_reachable
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.one_off import run_release_command
 from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.rolling import require_possible, roll
 from stockctl.deploy.site import Site
+from stockctl.deploy.standing import serving
+from stockctl.deploy.tidy import tidy
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
 from stockctl.smoke.run import require, smoke
@@ -26,7 +30,6 @@ from stockctl.system.compose import Rendered
 from stockctl.system.journal_file import operator
 
 START_S = 600.0  # the long-lived services; their images may have to be fetched
-ADOPTED = "r0000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def plan_deploy(
     """Looks, changes nothing. Raises Refused where the ledger and the files disagree."""
     release_id = site.releases.next_id()
     rendered = rendered_configuration(site)
+    if site.rolling:
+        require_possible(site, rendered)
     status = status_if_reachable(site)
     pending: tuple[str, ...] | None = None
     waiting: tuple[str, ...] = ()
@@ -110,6 +115,7 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
             configuration=plan.rendered.digest,
         )
         site.releases.put(release)
+        tidy(site)
         try:
             ask(site, Happening(Event.BEFORE_DEPLOY, release, plan.previous))
             release = _run(site, plan, store, release)
@@ -118,7 +124,7 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
             tell(site, Happening(Event.FAILED, release, plan.previous, reason(error)))
             raise
         tell(site, Happening(Event.AFTER_DEPLOY, release, plan.previous))
-        _forget_old(site)
+        tidy(site)
     return release
 
 
@@ -136,11 +142,13 @@ def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Releas
     site.releases.put_compose(release.id, pinned)
     site.releases.put(release)
     _start_services(site, plan, release)
-    previous = plan.previous or _adopt(site, plan)
+    previous = plan.previous or adopt(site, plan.rendered) or serving(site)
     release = replace(release, previous=previous.id if previous else None)
     release = schema.prepare(site, store, release, backup=plan.backup)
     site.releases.put(release)
     run_release_command(site, release)
+    if site.rolling:
+        return roll(site, release, previous, pinned)
     ask(site, Happening(Event.BEFORE_SWITCH, release, previous))
     return _switch(site, release, previous)
 
@@ -195,7 +203,7 @@ def _switch(site: Site, release: Release, previous: Release | None) -> Release:
             require(smoke(site.environment.smoke, site.service.url, site.progress), release.id)
         release = release.ended(ReleaseState.FINISHED, site.progress.steps)
         site.releases.put(release)
-        site.releases.set_live(release.id)
+        site.releases.set_live(release.id, previous, site.clock.now())
     except BaseException as error:
         if site.is_live(release.id):
             raise
@@ -208,46 +216,3 @@ def _switch(site: Site, release: Release, previous: Release | None) -> Release:
             ) from error
         raise
     return release
-
-
-def _adopt(site: Site, plan: DeployPlan) -> Release | None:
-    """A container that was started without us becomes release r0000, so that it can come back
-    with its image and its variables; the rest is as the compose files have it today."""
-    found = {c.service: c for c in site.released_containers() if c.status == "running"}
-    if site.service.web not in found:
-        return None
-    rendered = plan.rendered
-    for name, container in found.items():
-        rendered = rendered.pinned((name,), container.image_id, ADOPTED)
-        rendered = rendered.with_environment(name, site.engine.environment(container.id))
-    web = found[site.service.web]
-    release = Release(
-        id=ADOPTED,
-        version="adopted",
-        image=site.service.image,
-        image_id=web.image_id,
-        created_at=site.clock.now(),
-        who=operator(),
-        url=site.service.url,
-        health=site.service.health,
-        state=ReleaseState.FINISHED,
-    )
-    site.releases.put_compose(ADOPTED, rendered)
-    image.hold(site, ADOPTED, web.image_id)
-    site.releases.put(release)
-    site.releases.set_live(ADOPTED)  # it is what serves; killed from here on, there is a way back
-    site.progress.say(f"adopted the running {web.name} as {ADOPTED}")
-    return release
-
-
-def _forget_old(site: Site) -> None:
-    """Releases beyond `deploy.keep`, except the live one and the one a rollback would take."""
-    live = site.releases.live()
-    protected = {live.id, live.previous} if live else set()
-    try:
-        for release_id in site.releases.ids()[: -site.environment.deploy.keep]:
-            if release_id not in protected:
-                image.release_hold(site, release_id)
-                site.releases.forget(release_id)
-    except StockctlError as error:  # the release serves; tidying is tried again next time
-        site.progress.warn(f"an old release was not removed: {error}")

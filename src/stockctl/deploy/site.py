@@ -45,6 +45,11 @@ class Site:
         return self.environment.service
 
     @property
+    def rolling(self) -> bool:
+        """Whether releases run beside one another, behind the proxy."""
+        return self.environment.deploy.strategy == "rolling"
+
+    @property
     def directory(self) -> Path:
         return self.environment.host.directory
 
@@ -60,8 +65,23 @@ class Site:
         """The compose project as this release has it."""
         return Stack(self.environment.project, self.releases.compose_file(release.id))
 
+    def containers(self) -> tuple[Container, ...]:
+        """Those of the long-lived project, and those of the releases beside it."""
+        project = self.environment.project
+        seen = self.engine.containers(project)
+        return seen + tuple(c for c in self.engine.beside(project) if c.project != project)
+
+    def live_containers(self) -> tuple[Container, ...]:
+        """The same without releases that are kept for a way back."""
+        live = self.releases.live()
+        base = self.environment.project
+        return tuple(
+            c for c in self.containers() if c.project == base or (live and c.release == live.id)
+        )
+
     def released_containers(self) -> tuple[Container, ...]:
-        """The containers of the services that a release replaces."""
+        """Containers of released services in the long-lived project: the strategy `recreate`, or
+        somebody who started them without us."""
         everything = self.engine.containers(self.environment.project)
         return tuple(c for c in everything if c.service in self.service.release)
 

@@ -6,12 +6,15 @@ from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
+from stockctl.deploy.traffic import Traffic
 
 COMPOSE_S = 300.0  # beyond the stop timeout: pulling nothing, building nothing
 
 
 def replace(site: Site, release: Release) -> None:
-    """Stops the running containers of the released services and starts the release's."""
+    """Stops the running containers of the released services and starts the release's. A proxy of
+    the strategy `rolling` goes first: it holds the port."""
+    Traffic(site).take_down()
     stop_s = site.environment.deploy.stop_timeout
     command = site.stack(release).replace(site.service.release, stop_s)
     site.host.run(command, timeout_s=COMPOSE_S + stop_s)

@@ -6,8 +6,6 @@ every field has one. Keys appear here when the code behind them works, not befor
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import (
     Field,
     StrictBool,
@@ -17,6 +15,7 @@ from pydantic import (
 )
 
 from stockctl.core.errors import ConfigurationError
+from stockctl.env.deploy_settings import DeploySettings, Proxy
 from stockctl.env.gate_settings import GateSettings
 from stockctl.env.hooks import Hooks, Notify
 from stockctl.env.smoke_check import SmokeCheck, sound
@@ -133,29 +132,6 @@ class BackupSettings(Table):
     minimum: Number = Field(3, ge=1, description="Prune never leaves fewer than this.")
 
 
-class DeploySettings(Table):
-    """How one release replaces another."""
-
-    strategy: Literal["recreate"] = Field(
-        "recreate",
-        description="The container is replaced in place; the service is away while it starts.",
-    )
-    backup_first: StrictBool = Field(True, description="Back up before migrations are applied.")
-    health_timeout: Duration = Field(
-        60.0, description="How long a release may take until its health check answers 200."
-    )
-    stop_timeout: Duration = Field(
-        30.0, description="How long the old container may take to finish what it holds."
-    )
-    keep: Number = Field(5, ge=1, description="How many releases stay recorded with their files.")
-    release_command: tuple[str, ...] = Field(
-        (),
-        description="A program and its arguments, run once in the new image before the release"
-        " starts: a service's own migrator. Unless it exits 0 the deploy ends.",
-    )
-    release_timeout: Duration = Field(600.0, description="How long `release_command` may take.")
-
-
 class Environment(Table):
     """One `environments/NAME.toml`, with what it extends."""
 
@@ -183,6 +159,7 @@ class Environment(Table):
     backup: BackupSettings = Field(description="See `[backup]`.")
     deploy: DeploySettings = Field(default_factory=DeploySettings, description="See `[deploy]`.")
     gates: GateSettings = Field(default_factory=GateSettings, description="See `[gates]`.")
+    proxy: Proxy = Field(default_factory=Proxy, description="See `[proxy]`.")
     smoke: tuple[SmokeCheck, ...] = Field((), description="`[[smoke]]`, once for each check.")
     hooks: Hooks = Field(default_factory=Hooks, description="See `[hooks]`.")
     notify: Notify = Field(default_factory=Notify, description="See `[notify]`.")

@@ -52,6 +52,7 @@ RELEASES = Needs(
             ("service", "name"),
             ("service", "release"),
             ("deploy",),
+            ("proxy",),
             ("protected",),
         }
     )

@@ -21,6 +21,8 @@ RELEASE_LABEL = "stockctl.release"
 VERSION_LABEL = "org.opencontainers.image.version"
 REVISION_LABEL = "org.opencontainers.image.revision"
 DIGEST_LENGTH = 12
+PROJECT_LABEL = "stockctl.project"  # on everything that runs beside the long-lived project
+WEB_LABEL = "stockctl.web"  # on a container that takes requests: its port
 
 
 def version() -> Command:
@@ -128,9 +130,24 @@ class Stack:
         flags = ("--rm", "--no-deps", "--no-TTY", "--name", name, "--entrypoint", argv[0])
         return self._command("run", *flags, service, *argv[1:])
 
+    def create(self, services: Sequence[str]) -> Command:
+        """Makes containers and networks without starting anything."""
+        return self._command("create", "--no-build", *services)
+
+    def stop(self, stop_timeout_s: float) -> Command:
+        """Stops everything and keeps it, so that it can be started again."""
+        return self._command("stop", "--timeout", str(round(stop_timeout_s)))
+
     def remove(self, services: Sequence[str]) -> Command:
         """Stops and removes the containers of these services; volumes stay."""
         return self._command("rm", "--stop", "--force", *services)
+
+
+def down(project: str, stop_timeout_s: float) -> Command:
+    """Removes the containers and networks of a project of which no file is left; volumes stay."""
+    argv = ("docker", "compose", "-p", project, "-f", "-", "--env-file", "/dev/null")
+    flags = ("down", "--remove-orphans", "--timeout", str(round(stop_timeout_s)))
+    return Command((*argv, "--progress", "plain", *flags), input=Secret('{"services": {}}'))
 
 
 def enter(

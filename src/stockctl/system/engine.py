@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
-from stockctl.system.compose import RELEASE_LABEL
+from stockctl.system.compose import PROJECT_LABEL, RELEASE_LABEL, WEB_LABEL
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -33,6 +33,21 @@ class Container:
     health: str | None  # starting, healthy, unhealthy; None where the image has no check
     exit_code: int
     restarts: int
+    project: str = ""
+    web_port: int | None = None  # it takes requests at this port
+    published: tuple[tuple[int, int], ...] = ()  # port inside, port on this machine
+
+    @property
+    def url(self) -> str | None:
+        """Where its web port is reached from this machine."""
+        port = dict(self.published).get(self.web_port or 0)
+        return f"http://127.0.0.1:{port}" if port else None
+
+    @property
+    def state(self) -> str:
+        """For a person: `restarting, exit 3, started 2 times, unhealthy`."""
+        ended = f"exit {self.exit_code}, started {self.restarts + 1} times" if self.gave_up else ""
+        return ", ".join(part for part in (self.status, ended, self.health) if part)
 
     @property
     def gave_up(self) -> bool:
@@ -98,7 +113,14 @@ class Engine:
 
     def containers(self, project: str) -> tuple[Container, ...]:
         """Every container of a compose project, running or not, but no one-off ones."""
-        wanted = [f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False"]
+        return self._list(f"com.docker.compose.project={project}")
+
+    def beside(self, project: str) -> tuple[Container, ...]:
+        """Every container that belongs to a compose project without being in it: its releases'."""
+        return self._list(f"{PROJECT_LABEL}={project}")
+
+    def _list(self, label: str) -> tuple[Container, ...]:
+        wanted = [label, "com.docker.compose.oneoff=False"]
         with _errors("list containers"):
             found = self._client.containers.list(
                 all=True,
@@ -148,6 +170,29 @@ class Engine:
         brought = set(image.attrs["Config"].get("Env") or [])
         return dict(each.split("=", 1) for each in own if each not in brought and "=" in each)
 
+    def signal(self, container_id: str, name: str) -> None:
+        """Sends a signal to the first process of a container."""
+        with _errors(f"send {name}"):
+            self._client.containers.get(container_id).kill(name)
+
+    def processes(self, container_id: str) -> tuple[str, ...]:
+        """The command line of each process in a container."""
+        with _errors("list a container's processes"):
+            found = self._client.containers.get(container_id).top(ps_args="-o pid,args")
+            return tuple(row[1] for row in found["Processes"] or ())
+
+    def ensure_volume(
+        self, name: str, driver: str, options: dict[str, str], labels: dict[str, str]
+    ) -> None:
+        """Makes a named volume where there is none."""
+        from docker.errors import NotFound
+
+        with _errors("make a volume"):
+            try:
+                self._client.volumes.get(name)
+            except NotFound:
+                self._client.volumes.create(name, driver=driver, driver_opts=options, labels=labels)
+
     def image_id(self, reference: str) -> str | None:
         """The id of an image that this engine has, else None."""
         from docker.errors import ImageNotFound
@@ -189,7 +234,17 @@ def _container(attributes: dict[str, Any]) -> Container:
         health=state.get("Health", {}).get("Status"),
         exit_code=state["ExitCode"],
         restarts=attributes["RestartCount"],
+        project=labels.get("com.docker.compose.project", ""),
+        web_port=int(labels[WEB_LABEL]) if WEB_LABEL in labels else None,
+        published=tuple(_published(attributes)),
     )
+
+
+def _published(attributes: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """A port may be bound twice, for IPv4 and IPv6; IPv4 comes first."""
+    for inside, bound in (attributes.get("NetworkSettings", {}).get("Ports") or {}).items():
+        if bound:
+            yield int(inside.partition("/")[0]), int(bound[0]["HostPort"])
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def questions(
 
 
 def _containers(site: Site) -> Part:
-    return containers_part(site, site.engine.containers(site.environment.project))
+    return containers_part(site, site.live_containers())
 
 
 def _health(site: Site, memory: Memory) -> Part:

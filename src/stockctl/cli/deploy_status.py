@@ -1,0 +1,89 @@
+"""`stockctl deploy status`: what is live, what runs, who gets the requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stockctl.cli.deploy import app
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import verb
+from stockctl.cli.wiring import open_environment
+from stockctl.env.needs import RELEASES
+
+if TYPE_CHECKING:
+    from stockctl.deploy.release import Release
+    from stockctl.system.postgres import Database
+
+
+@verb(app, "status", example="stockctl deploy status prod", exits=(2, 3, 6))
+def status(session: Session, name: str) -> Result:
+    """Shows what is live, what runs, who is at work, and which migrations wait."""
+    from stockctl.deploy.freeze import frozen
+    from stockctl.deploy.gates import status_if_reachable
+    from stockctl.deploy.standing import shares_of
+
+    opened = open_environment(session, name, needs=RELEASES)
+    with opened.site() as site:
+        live, containers, shares = site.releases.live(), site.containers(), shares_of(site)
+        ledger = status_if_reachable(site)
+    locked, freeze = opened.host.holder(opened.lock_file), frozen(opened.journal)
+    pending = [entry.id for entry in ledger.pending] if ledger else None
+    line = session.output.line
+    line(f"live      {_named(live)}" if live else "live      nothing was deployed yet")
+    width = max((len(container.service) for container in containers), default=0) + 2
+    for container in containers:
+        line(f"{container.service:<{max(10, width)}}{_container(container, live, shares)}")
+    line(f"pending   {_pending(pending, site.database)}")
+    line(f"lock      {locked or 'free'}")
+    if freeze:
+        line(f"deploys   {freeze}", style="yellow")
+    data = {
+        "live": live.to_json() if live else None,
+        "previous": live.previous if live else None,
+        "containers": [_container_data(c) for c in containers],
+        "traffic": shares,
+        "locked_by": locked,
+        "frozen": freeze.to_json() if freeze else None,
+        "pending_migrations": pending,
+    }
+    return Result(data)
+
+
+def _pending(pending: list[str] | None, database: Database | None) -> str:
+    if pending is None:
+        return "cannot be told" if database else "no database"
+    return ", ".join(pending) or "nothing"
+
+
+def _named(release: Release) -> str:
+    return f"{release.id} ({release.version}), deployed by {release.who}"
+
+
+def _container(container: Any, live: Release | None, shares: dict[str, int]) -> str:
+    parts = [container.status, container.health or "", container.release or ""]
+    text = " ".join(part for part in parts if part)
+    if container.release in shares:
+        return f"{text}  {shares[container.release]} % of the requests"
+    if not container.release or (live and container.release == live.id):
+        return text
+    if live and container.web_port:
+        return f"{text}  no requests: {_spare(container, live)}"
+    why = "a deploy was interrupted" if live else "another folder's stockctl deployed it"
+    return f"{text}  (not the live release here: {why})"
+
+
+def _spare(container: Any, live: Release) -> str:
+    if container.release == live.previous:
+        return "the way back"
+    return "runs beside" if container.status == "running" else "kept"
+
+
+def _container_data(container: Any) -> dict[str, Any]:
+    return {
+        "name": container.name,
+        "service": container.service,
+        "release": container.release,
+        "image_id": container.image_id,
+        "status": container.status,
+        "health": container.health,
+    }

@@ -1,0 +1,195 @@
+"""A release's containers beside those of other releases: a compose project of its own.
+
+    <directory>/releases/r0007/project.json   that project, secrets included, 0600
+
+It needs nothing else: a rollback starts it from this file and the image on the engine.
+"""
+
+from __future__ import annotations
+
+from stockctl.core.errors import Unhealthy
+from stockctl.core.units import format_duration
+from stockctl.deploy.release import Release
+from stockctl.deploy.site import Site
+from stockctl.system import compose_release
+from stockctl.system.compose import Rendered, Stack, down
+from stockctl.system.compose_release import project_of
+from stockctl.system.engine import Container
+from stockctl.system.haproxy import Route, Server
+from stockctl.system.http import Request, Response, send
+
+COMPOSE_S = 300.0
+POLL_S = 0.1
+ANSWER_S = 5.0
+LOG_LINES = 20
+
+
+def write(site: Site, release_id: str, rendered: Rendered) -> None:
+    """Records the release's own project, cut out of the whole configuration."""
+    service, project = site.service, site.environment.project
+    document = compose_release.beside(
+        rendered,
+        project=project,
+        release_id=release_id,
+        services=service.release,
+        web=service.web,
+        port=service.port,
+        replicas=site.environment.deploy.replicas,
+    )
+    site.host.write(site.releases.project_file(release_id), document.to_bytes())
+
+
+def _document(site: Site, release_id: str) -> Rendered:
+    """A release that was deployed by `recreate`, or adopted, has none yet: it is cut out now."""
+    if not site.host.exists(site.releases.project_file(release_id)):
+        whole = site.host.read(site.releases.compose_file(release_id))
+        write(site, release_id, Rendered.parse(whole))
+    return Rendered.parse(site.host.read(site.releases.project_file(release_id)))
+
+
+def containers(site: Site, release_id: str) -> tuple[Container, ...]:
+    """The release's containers, running or not."""
+    return site.engine.containers(project_of(site.environment.project, release_id))
+
+
+def start(site: Site, release: Release) -> None:
+    """Starts what does not run, and leaves what runs as it is."""
+    document = _document(site, release.id)
+    whole = Rendered.parse(site.host.read(site.releases.compose_file(release.id)))
+    for volume in compose_release.volumes(whole, site.environment.project, document.services):
+        site.engine.ensure_volume(volume.name, volume.driver, volume.options, volume.labels)
+    stack = Stack(
+        project_of(site.environment.project, release.id), site.releases.project_file(release.id)
+    )
+    site.host.run(stack.start(document.services), timeout_s=COMPOSE_S)
+
+
+def stop(site: Site, release_id: str) -> None:
+    """Stops its containers and keeps them: a way back that only has to start."""
+    stop_s = site.environment.deploy.stop_timeout
+    stack = Stack(
+        project_of(site.environment.project, release_id), site.releases.project_file(release_id)
+    )
+    site.host.run(stack.stop(stop_s), timeout_s=COMPOSE_S + stop_s)
+
+
+def remove(site: Site, release_id: str) -> None:
+    """Removes its containers and networks; no file of it is needed."""
+    stop_s = site.environment.deploy.stop_timeout
+    command = down(project_of(site.environment.project, release_id), stop_s)
+    site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+
+
+def route(site: Site, release: Release, share: int = 100) -> Route:
+    """Where the proxy finds the release. Raises Unhealthy when no container of it runs."""
+    web = [c for c in containers(site, release.id) if c.web_port and c.status == "running"]
+    if not web:
+        raise Unhealthy(f"no container of {release.id} takes requests")
+    servers = [
+        Server(f"{release.id}-{number}", c.name, c.web_port or 0) for number, c in enumerate(web, 1)
+    ]
+    return Route(release.id, share, tuple(servers))
+
+
+def url(site: Site, release: Release) -> str:
+    """Where the release is reached without the proxy. Raises Unhealthy."""
+    for container in containers(site, release.id):
+        if container.url and container.status == "running":
+            return container.url
+    raise Unhealthy(f"no container of {release.id} takes requests")
+
+
+def by_hand(site: Site, release_id: str) -> str:
+    """What a person types to start it."""
+    stack = Stack(
+        project_of(site.environment.project, release_id), site.releases.project_file(release_id)
+    )
+    return str(stack.start(site.service.release))
+
+
+def answers(site: Site, release: Release) -> bool:
+    """Its containers run and its web service answers, whatever it says."""
+    return _is_well(*_look(site, release), known=True, any_answer=True)
+
+
+def healthy(site: Site, release: Release) -> bool:
+    """Its containers run, none was found unhealthy, and its health check answers 200."""
+    return _is_well(*_look(site, release), known=True, any_answer=False)
+
+
+def wait_healthy(
+    site: Site, release: Release, *, known: bool = False, any_answer: bool = False
+) -> None:
+    """Until every container runs and every web container's health check answers 200.
+
+    Where the image or the compose file has a check of its own, Docker must have found it healthy,
+    too; for a release that is `known` to work it is enough that it was not found unhealthy.
+    `any_answer`: there is nothing better to be had, so that an answer of any kind will do.
+    Raises Unhealthy with the last log lines and answers.
+    """
+    limit_s = site.environment.deploy.health_timeout
+    deadline = site.clock.monotonic() + limit_s
+    while True:
+        found, came = _look(site, release)
+        if _is_well(found, came, known=known, any_answer=any_answer):
+            return
+        if any(c.gave_up for c in found):
+            raise _unhealthy(site, release, found, came, "ended by itself")
+        if site.clock.monotonic() > deadline:
+            how = f"is not healthy after {format_duration(limit_s)}"
+            raise _unhealthy(site, release, found, came, how)
+        site.clock.sleep(POLL_S)
+
+
+Answers = list[tuple[Container, Response]]
+
+
+def _look(site: Site, release: Release) -> tuple[tuple[Container, ...], Answers]:
+    found = containers(site, release.id)
+    return found, [
+        (c, send(Request("GET", c.url + release.health), timeout_s=ANSWER_S))
+        for c in found
+        if c.url is not None
+    ]
+
+
+def _is_well(
+    found: tuple[Container, ...],
+    came: Answers,
+    *,
+    known: bool,
+    any_answer: bool,
+) -> bool:
+    fine = (
+        None,
+        "healthy",
+        *(["starting"] if known else []),
+        *(["unhealthy"] if any_answer else []),
+    )
+    runs = all(c.status == "running" and c.health in fine for c in found)
+    return (
+        bool(came) and runs and all(a.status == 200 or (any_answer and a.status) for _, a in came)
+    )
+
+
+def _unhealthy(
+    site: Site, release: Release, found: tuple[Container, ...], answers: Answers, how: str
+) -> Unhealthy:
+    """What a person needs to see first: who ended how, its last answer, its last words."""
+    lines = []
+    for container, answer in answers:
+        came = answer.failure or f"{answer.status} {answer.text()[:300]}".strip()
+        lines.append(f"{container.name}: GET {release.health}: {came}")
+    return Unhealthy(
+        f"release {release.id} {how}", details="\n".join([*lines, *last_words(site, found)])
+    )
+
+
+def last_words(site: Site, found: tuple[Container, ...]) -> list[str]:
+    """Each container's state and its last log lines."""
+    lines = []
+    for container in found:
+        lines.append(f"{container.name}: {container.state}; its last lines:")
+        said = site.engine.logs(container.id, LOG_LINES).rstrip() or "(it printed nothing)"
+        lines += [f"  {line}" for line in said.splitlines()]
+    return lines or ["no container of it was made"]

@@ -1,0 +1,156 @@
+"""The proxy takes the port over from a container that was started without it; once in the life of
+an environment.
+
+Two processes cannot hold one published port, so there is a gap: from when the old container has
+let go until the proxy listens. By then the same release runs beside and is healthy, the proxy's
+container is made and its configuration written, so that the gap is a stop and a start, measured.
+Stop and start are one shell in a session of its own: killed ourselves, they end as they should.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from stockctl.core.command import Command
+from stockctl.core.errors import StockctlError, Unhealthy
+from stockctl.core.units import format_duration
+from stockctl.deploy import beside
+from stockctl.deploy.release import Release
+from stockctl.deploy.site import Site
+from stockctl.deploy.traffic import Traffic
+from stockctl.system.compose import Rendered
+from stockctl.system.engine import Container
+from stockctl.system.http import Request, send
+
+BEYOND_S = 120.0  # what the engine may take beyond the stop timeout
+PROBE_S = 0.02
+ANSWER_S = 1.0
+
+_SCRIPT = """
+proxy=$1 stop=$2; shift 2
+docker stop --time "$stop" "$@" >/dev/null
+docker start "$proxy" >/dev/null && exit 0
+docker start "$@" >/dev/null
+exit 1
+"""
+
+
+def needed(site: Site) -> bool:
+    """Whether a container in the long-lived project holds the port."""
+    web = site.service.web
+    return any(c.service == web and c.status == "running" for c in site.released_containers())
+
+
+def script(proxy: str, stop_timeout_s: float, old: Sequence[str]) -> Command:
+    """Stops the old containers and starts the proxy, or the old ones again."""
+    arguments = (proxy, str(round(stop_timeout_s)), *old)
+    return Command(("setsid", "--wait", "sh", "-c", _SCRIPT, "handover", *arguments))
+
+
+def take_over(site: Site, release: Release) -> None:
+    """From the running container to the same (or another) release behind the proxy.
+
+    Raises Unhealthy when that did not work: then the container serves as before.
+    """
+    traffic = Traffic(site)
+    try:
+        with site.progress.step(f"start {release.id}") as step:
+            step.detail = "a second time, beside the running one"
+            beside.start(site, release)
+            beside.wait_healthy(site, release, known=True)
+        whole = site.host.read(site.releases.compose_file(release.id))
+        traffic.declare(Rendered.parse(whole))
+        traffic.prepare((beside.route(site, release),), release.health)
+        with site.progress.step("handover") as step:
+            gap_s = _change_hands(site, traffic, release)
+            step.detail = f"the port went to the proxy, away for {format_duration(gap_s)}"
+        remove_leftovers(site, release)
+    except StockctlError as error:
+        traffic.take_down()
+        beside.remove(site, release.id)
+        raise Unhealthy(
+            f"the proxy could not take over, the container serves as before: {error.message}",
+            details=error.details,
+            hint=error.hint,
+        ) from error
+
+
+def _change_hands(site: Site, traffic: Traffic, release: Release) -> float:
+    """Seconds in which a request would have found nobody."""
+    proxy = traffic.container()
+    assert proxy is not None
+    old = [c.id for c in site.released_containers() if c.status == "running"]
+    stop_s = site.environment.deploy.stop_timeout
+    probe = Probe(site, release.url.rstrip("/") + release.health)
+    with probe:
+        try:
+            site.host.run(script(proxy.id, stop_s, old), timeout_s=stop_s + BEYOND_S)
+        except BaseException:
+            _settle(site, traffic, old)
+            raise
+        traffic.await_loaded()
+        probe.until_answered()
+    return probe.gap_s
+
+
+def _settle(site: Site, traffic: Traffic, old: Sequence[str]) -> None:
+    """The shell goes on without us: wait until one of the two runs."""
+    deadline = site.clock.monotonic() + site.environment.deploy.stop_timeout + BEYOND_S
+    while site.clock.monotonic() < deadline:
+        if traffic.running() or any(_runs(c, old) for c in site.released_containers()):
+            return
+        site.clock.sleep(PROBE_S * 5)
+
+
+def _runs(container: Container, old: Sequence[str]) -> bool:
+    return container.id in old and container.status == "running"
+
+
+def remove_leftovers(site: Site, release: Release) -> None:
+    """Released services in the long-lived project, once the proxy serves in their place."""
+    left = [c.service for c in site.released_containers()]
+    if left and Traffic(site).running():
+        command = site.stack(release).remove(sorted(set(left)))
+        stop_s = site.environment.deploy.stop_timeout
+        site.host.run(command, timeout_s=stop_s + BEYOND_S)
+
+
+class Probe:
+    """Asks all the time while the block runs, and measures for how long nobody answered."""
+
+    def __init__(self, site: Site, url: str) -> None:
+        self._site = site
+        self._url = url
+        self._over = threading.Event()
+        self._answered = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self.gap_s = 0.0
+
+    def __enter__(self) -> Probe:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def until_answered(self) -> None:
+        """Waits for an answer to a request that begins from now on."""
+        self._answered.clear()
+        self._answered.wait(BEYOND_S)
+
+    def _ask(self) -> None:
+        clock = self._site.clock
+        missed_since: float | None = None
+        while not self._over.is_set():
+            began = clock.monotonic()
+            answer = send(Request("GET", self._url), timeout_s=ANSWER_S)
+            if answer.status:
+                if missed_since is not None:
+                    self.gap_s += clock.monotonic() - missed_since
+                missed_since = None
+                self._answered.set()
+            elif missed_since is None:
+                missed_since = began
+            self._over.wait(PROBE_S)

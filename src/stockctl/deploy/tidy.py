@@ -1,0 +1,137 @@
+"""Which releases keep running beside the live one, which are stopped, which are removed, and why.
+
+Whatever a killed deploy left is found by its label, whether a record of it exists or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from stockctl.core.errors import StockctlError
+from stockctl.deploy import beside, image
+from stockctl.deploy.release import Release, ReleaseState, Standing
+from stockctl.deploy.site import Site
+from stockctl.deploy.traffic import Traffic
+
+
+class Act(StrEnum):
+    """What becomes of a release's containers, or of all of it."""
+
+    STOP = "stop"
+    REMOVE = "remove"  # the containers; the record stays
+    FORGET = "forget"  # containers, record and image
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One release, what is done with it, and why."""
+
+    release: str
+    act: Act
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the plan looks at. `beside`: release → whether any of its containers runs."""
+
+    beside: Mapping[str, bool]
+    records: Sequence[Release]  # oldest first
+    standing: Standing | None
+    shares: Mapping[str, int]
+    rolling: bool
+    soak_s: float
+    keep: int
+    now: datetime
+
+
+def plan_tidy(facts: Facts) -> tuple[Chore, ...]:
+    """Nothing that gets requests, serves by the records or is the way back of the soak goes."""
+    records = {release.id: release for release in facts.records}
+    untouched = set(facts.shares) | ({facts.standing.release} if facts.standing else set())
+    forgotten = _beyond_keep(facts, untouched)
+    chores = [Chore(each, Act.FORGET, f"beyond the last {facts.keep}") for each in forgotten]
+    for name, runs in sorted(facts.beside.items()):
+        if name in forgotten or (name in untouched and facts.rolling) or name in facts.shares:
+            continue
+        chore = _what_of(name, records.get(name), runs, facts)
+        if chore is not None:
+            chores.append(chore)
+    return tuple(chores)
+
+
+def _what_of(name: str, record: Release | None, runs: bool, facts: Facts) -> Chore | None:
+    if record is None:
+        return Chore(name, Act.REMOVE, "no record of it is left")
+    if record.state is not ReleaseState.FINISHED:
+        return Chore(name, Act.REMOVE, "its deploy never ended well")
+    if not facts.rolling:
+        return Chore(name, Act.REMOVE, "nothing runs beside with the strategy recreate")
+    if not runs:
+        return None
+    standing = facts.standing
+    if standing is not None and standing.replaced == name and standing.since is not None:
+        if (facts.now - standing.since).total_seconds() < facts.soak_s:
+            return None
+        return Chore(name, Act.STOP, "its soak is over")
+    return Chore(name, Act.STOP, "it is not the release before")
+
+
+def _beyond_keep(facts: Facts, untouched: set[str]) -> list[str]:
+    """Except the live one, what gets requests, and what a rollback would take."""
+    ids = [release.id for release in facts.records]
+    live = facts.standing.release if facts.standing else None
+    kept = untouched | {release.previous for release in facts.records if release.id == live}
+    kept.add(facts.standing.replaced if facts.standing else None)
+    return [each for each in ids[: -facts.keep] if each not in kept]
+
+
+def facts(site: Site) -> Facts:
+    """As they are now."""
+    found: dict[str, bool] = {}
+    for container in site.engine.beside(site.environment.project):
+        if container.release:
+            runs = container.status not in ("exited", "dead", "created")
+            found[container.release] = found.get(container.release, False) or runs
+    settings = site.environment.deploy
+    return Facts(
+        beside=found,
+        records=site.releases.all(),
+        standing=site.releases.standing(),
+        shares=Traffic(site).shares(),
+        rolling=settings.strategy == "rolling",
+        soak_s=settings.soak,
+        keep=settings.keep,
+        now=site.clock.now(),
+    )
+
+
+def tidy(site: Site) -> tuple[Chore, ...]:
+    """Carries the plan out. What fails is said and tried again next time: it stops no deploy."""
+    try:
+        seen = facts(site)
+        chores = plan_tidy(seen)
+        if any(seen.beside.get(chore.release) for chore in chores):
+            Traffic(site).drain()
+        for chore in chores:
+            _do(site, chore, chore.release in seen.beside)
+    except StockctlError as error:
+        site.progress.warn(f"old releases are not tidied away: {error}")
+        return ()
+    return chores
+
+
+def _do(site: Site, chore: Chore, has_containers: bool) -> None:
+    if chore.act is Act.STOP:
+        beside.stop(site, chore.release)
+    elif has_containers:
+        beside.remove(site, chore.release)
+    if chore.act is Act.FORGET:
+        image.release_hold(site, chore.release)
+        site.releases.forget(chore.release)
+    if has_containers:
+        done = {Act.STOP: "stopped"}.get(chore.act, "removed")
+        site.progress.say(f"{chore.release} {done}: {chore.reason}")

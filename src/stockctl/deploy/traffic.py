@@ -1,0 +1,231 @@
+"""Who gets the requests: the proxy in the long-lived project, and its configuration file.
+
+    <directory>/proxy/compose.json           the proxy as a compose service
+    <directory>/proxy/config/haproxy.cfg     the truth about traffic; replaced by renaming
+
+A new configuration is checked by the proxy's own HAProxy, renamed into place and loaded by SIGUSR2
+to the master: listeners go from the old worker to the new one, and the old one finishes what it
+holds, up to the drain time. Loaded means that the proxy answers with its fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stockctl.core.command import Command
+from stockctl.core.errors import ToolFailed, Unhealthy
+from stockctl.deploy.site import Site
+from stockctl.system import compose_release, haproxy
+from stockctl.system.compose import Rendered, Stack
+from stockctl.system.compose_release import PROXY
+from stockctl.system.engine import Container
+from stockctl.system.haproxy import Counters, Route
+from stockctl.system.http import Request, send
+
+COMPOSE_S = 600.0  # its image may have to be fetched
+CHECK_S = 30.0
+LOADED_S = 15.0
+POLL_S = 0.02
+ASK_S = 2.0
+IDLE_PROCESSES = 2  # the master and one worker
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The proxy of one environment."""
+
+    site: Site
+
+    @property
+    def folder(self) -> Path:
+        return self.site.directory / "proxy"
+
+    @property
+    def document(self) -> Path:
+        return self.folder / "compose.json"
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / "config" / haproxy.FILE
+
+    @property
+    def stack(self) -> Stack:
+        return Stack(self.site.environment.project, self.document)
+
+    def container(self) -> Container | None:
+        """The proxy's container, running or not."""
+        found = self.site.engine.containers(self.site.environment.project)
+        return next((c for c in found if c.service == PROXY), None)
+
+    def running(self) -> Container | None:
+        """The proxy's container, if it takes requests."""
+        found = self.container()
+        return found if found is not None and found.status == "running" else None
+
+    def shares(self) -> dict[str, int]:
+        """Which release gets how many percent, as the configuration has it."""
+        return haproxy.shares(self._text())
+
+    def _text(self) -> str:
+        host = self.site.host
+        return host.read(self._config).decode() if host.exists(self._config) else ""
+
+    def route(self, routes: tuple[Route, ...], health: str) -> None:
+        """Makes the proxy send requests there, starting it where it does not run. When this
+        returns, every new connection goes there. On failure the configuration is as before."""
+        before = self._text()
+        drain_s = self.site.environment.deploy.drain_timeout
+        text = haproxy.render(routes, health=health, drain_s=drain_s)
+        running = self.running()
+        if running is not None and text == before and self._loaded(running, text):
+            return
+        if running is None:
+            self._write(text)
+            self._start(text)
+            return
+        self._check(running, text)
+        self._write(text)
+        try:
+            self.site.engine.signal(running.id, "SIGUSR2")
+            self._await(running, text)
+        except BaseException:
+            self._write(before)
+            raise
+
+    def declare(self, rendered: Rendered) -> bytes | None:
+        """Describes the proxy for this configuration; what stood there before, where it differs.
+
+        Raises ConfigurationError for what a proxy cannot be put in front of.
+        """
+        environment, service = self.site.environment, self.site.service
+        published = compose_release.publications(
+            rendered,
+            services=service.release,
+            web=service.web,
+            port=service.port,
+            given=environment.proxy.ports,
+        )
+        document = compose_release.proxy(
+            rendered,
+            project=environment.project,
+            services=service.release,
+            image=environment.proxy.image,
+            published=published,
+            folder=self._config.parent,
+            drain_s=environment.deploy.drain_timeout,
+        )
+        host = self.site.host
+        before = host.read(self.document) if host.exists(self.document) else b""
+        if document.to_bytes() == before:
+            return None
+        host.write(self.document, document.to_bytes())
+        return before
+
+    def make(self) -> None:
+        """Its container and the networks, without starting it."""
+        if not self.site.host.exists(self._config):
+            self._write(haproxy.render((), health="/", drain_s=1))
+        self.site.host.run(self.stack.create((PROXY,)), timeout_s=COMPOSE_S)
+
+    def replace(self, before: bytes) -> None:
+        """A new container in the place of the running one; `before` is what describes that."""
+        command = self.stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
+        try:
+            self.site.host.run(command, timeout_s=COMPOSE_S)
+            self.await_loaded()
+        except BaseException:
+            self.site.host.write(self.document, before)
+            raise
+
+    def by_hand(self) -> str:
+        """What a person types to start it."""
+        return str(self.stack.start((PROXY,)))
+
+    def prepare(self, routes: tuple[Route, ...], health: str) -> None:
+        """Everything but the start: for a port that somebody else still holds."""
+        drain_s = self.site.environment.deploy.drain_timeout
+        self._write(haproxy.render(routes, health=health, drain_s=drain_s))
+        self.site.host.run(self.stack.create((PROXY,)), timeout_s=COMPOSE_S)
+
+    def await_loaded(self) -> None:
+        """Until the proxy answers with the configuration on disk. Raises ToolFailed."""
+        running = self.running()
+        if running is None:
+            raise ToolFailed("the proxy does not run", details=self._last_words())
+        self._await(running, self._text())
+
+    def _write(self, text: str) -> None:
+        self.site.host.write(self._config, text.encode())
+
+    def _start(self, text: str) -> None:
+        command = self.stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
+        self.site.host.run(command, timeout_s=COMPOSE_S)
+        started = self.running()
+        if started is None:
+            raise ToolFailed("the proxy does not start", details=self._last_words())
+        self._await(started, text)
+
+    def _check(self, running: Container, text: str) -> None:
+        """Raises ToolFailed with HAProxy's own words, having changed nothing."""
+        candidate = self._config.with_name(haproxy.CANDIDATE)
+        self.site.host.write(candidate, text.encode())
+        inside = f"{haproxy.FOLDER}/{haproxy.CANDIDATE}"
+        argv = ("docker", "exec", running.id, "haproxy", "-c", "-f", inside)
+        done = self.site.host.run(Command(argv), timeout_s=CHECK_S, check=False)
+        if not done.ok:
+            said = (done.stderr + done.stdout).strip()
+            raise ToolFailed("HAProxy rejects the new configuration", details=said)
+        self.site.host.remove(candidate)
+
+    def _loaded(self, container: Container, text: str) -> bool:
+        answer = self._ask(container, "/generation")
+        return answer is not None and answer.strip() == haproxy.generation(text)
+
+    def _await(self, container: Container, text: str) -> None:
+        clock = self.site.clock
+        deadline = clock.monotonic() + LOADED_S
+        while not self._loaded(container, text):
+            if clock.monotonic() > deadline:
+                raise ToolFailed(
+                    "the proxy does not take the new configuration", details=self._last_words()
+                )
+            clock.sleep(POLL_S)
+
+    def _ask(self, container: Container, path: str) -> str | None:
+        port = dict(container.published).get(haproxy.STATS_PORT)
+        if port is None:
+            return None
+        answer = send(Request("GET", f"http://127.0.0.1:{port}{path}"), timeout_s=ASK_S)
+        return answer.text() if answer.status == 200 else None
+
+    def counters(self, routes: tuple[Route, ...]) -> Mapping[str, Counters]:
+        """What each release answered since the last reload. Raises Unhealthy without an answer."""
+        running = self.running()
+        text = self._ask(running, "/;csv") if running is not None else None
+        if text is None:
+            raise Unhealthy("the proxy does not answer", details=self._last_words())
+        names = {server.name: route.release for route in routes for server in route.servers}
+        return haproxy.counters(text, names)
+
+    def drain(self) -> None:
+        """Waits until no old worker of the proxy holds a request, at most the drain time."""
+        running = self.running()
+        clock = self.site.clock
+        deadline = clock.monotonic() + self.site.environment.deploy.drain_timeout
+        while running is not None and clock.monotonic() < deadline:
+            if len(self.site.engine.processes(running.id)) <= IDLE_PROCESSES:
+                return
+            clock.sleep(POLL_S * 5)
+
+    def take_down(self) -> None:
+        """Removes the proxy: its port is free afterwards."""
+        if self.container() is not None:
+            drain_s = self.site.environment.deploy.drain_timeout
+            self.site.host.run(self.stack.remove((PROXY,)), timeout_s=COMPOSE_S + drain_s)
+        self.site.host.remove(self._config)
+
+    def _last_words(self) -> str:
+        found = self.container()
+        return self.site.engine.logs(found.id, 20).strip() if found is not None else ""

@@ -1,0 +1,182 @@
+"""HAProxy: its configuration as a value, and what its counters say. Nothing here does anything.
+
+The configuration file is the truth about traffic: its first line says which release gets which
+share, and one of its frontends answers with the configuration's own fingerprint, so that whoever
+reloads can see that the new one is in force.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PUBLIC_PORT = 8080  # inside the proxy's container
+STATS_PORT = 8404
+FOLDER = "/etc/stockctl"  # where the container sees the folder with the configuration
+FILE = "haproxy.cfg"
+CANDIDATE = "haproxy.cfg.new"
+_MARK = "# stockctl "
+_MOST = 256  # HAProxy's largest weight
+
+_TEMPLATE = """\
+{mark}
+global
+  log stdout format raw local0 notice
+  fd-hard-limit 50000
+  user haproxy
+  group haproxy
+  # listeners go from the old worker to the new one; the old one has this long to finish
+  stats socket /var/run/stockctl-haproxy.sock mode 600 level admin expose-fd listeners
+  hard-stop-after {drain_s}s
+
+resolvers docker
+  nameserver engine 127.0.0.11:53
+  timeout resolve 1s
+  timeout retry 1s
+  hold valid 1s
+
+defaults
+  mode http
+  log global
+  option dontlog-normal
+  option forwardfor
+  option redispatch
+  retries 3
+  timeout connect 5s
+  timeout http-request 30s
+  timeout http-keep-alive 5s
+  timeout queue 30s
+  timeout client 10m
+  timeout server 10m
+  timeout tunnel 1h
+
+frontend public
+  bind :{public_port}
+  # in a reload an idle connection is closed with its next answer, not under a request on its way
+  option idle-close-on-response
+  http-request set-header X-Forwarded-Proto http
+  default_backend release
+
+backend release
+  balance roundrobin
+  # what a server dropped before it answered may be asked again where asking twice is harmless
+  retry-on conn-failure empty-response
+  http-request disable-l7-retry unless METH_GET or {{ method HEAD OPTIONS }}
+{servers}
+
+frontend stats
+  bind :{stats_port}
+  acl asked path /generation
+  http-request return status 200 content-type text/plain string {generation} if asked
+  stats enable
+  stats uri /
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A container that takes requests, by the name that the engine's DNS knows."""
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A release, its share of the requests in percent, and its containers."""
+
+    release: str
+    share: int
+    servers: tuple[Server, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one release has answered since the last reload. `response_ms` is the mean over the
+    last 1024 answers."""
+
+    requests: int = 0
+    errors: int = 0
+    response_ms: float = 0.0
+
+    @property
+    def error_rate(self) -> float:
+        """In percent."""
+        return 100 * self.errors / self.requests if self.requests else 0.0
+
+
+def render(routes: Sequence[Route], *, health: str, drain_s: float) -> str:
+    """The whole configuration. Deterministic: the same routes give the same text."""
+    several = any(len(route.servers) > 1 for route in routes)
+    lines = [_server(route, server, several) for route in routes for server in route.servers]
+    if several:  # with one server a check could only take the last one away
+        lines.insert(0, f"  option httpchk GET {health}")
+    shares = {route.release: route.share for route in routes}
+    text = _TEMPLATE.format(
+        mark=_MARK + json.dumps(shares, sort_keys=True),
+        drain_s=max(1, round(drain_s)),
+        public_port=PUBLIC_PORT,
+        stats_port=STATS_PORT,
+        servers="\n".join(lines),
+        generation="{generation}",
+    )
+    return text.replace("{generation}", _fingerprint(text))
+
+
+def _server(route: Route, server: Server, checked: bool) -> str:
+    weight = min(_MOST, max(1, round(_MOST * route.share / 100 / len(route.servers))))
+    line = f"  server {server.name} {server.address}:{server.port} weight {weight}"
+    line += " resolvers docker resolve-prefer ipv4 init-addr last,libc,none"
+    return line + (" check inter 2s fall 3 rise 1" if checked else "")
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def generation(text: str) -> str:
+    """What `/generation` answers once this configuration is in force."""
+    for line in text.splitlines():
+        if line.endswith(" if asked"):
+            return line.split(" string ", 1)[1].split(" ", 1)[0]
+    return ""
+
+
+def shares(text: str) -> dict[str, int]:
+    """Which release gets how many percent, by a configuration of ours; else empty."""
+    first = text.partition("\n")[0]
+    if not first.startswith(_MARK):
+        return {}
+    try:
+        found: dict[str, int] = json.loads(first.removeprefix(_MARK))
+    except ValueError:
+        return {}
+    return found
+
+
+def counters(text: str, releases: Mapping[str, str]) -> dict[str, Counters]:
+    """From the statistics page as CSV; `releases` says which release a server belongs to.
+
+    The columns: https://docs.haproxy.org/2.6/management.html#9.1
+    """
+    found: dict[str, Counters] = {}
+    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
+        release = releases.get(row["svname"])
+        if row["# pxname" if "# pxname" in row else "pxname"] == "release" and release:
+            found[release] = _added(found.get(release, Counters()), row)
+    return found
+
+
+def _added(before: Counters, row: Mapping[str, str]) -> Counters:
+    def number(column: str) -> int:
+        return int(row.get(column) or 0)
+
+    answers = sum(number(f"hrsp_{kind}") for kind in ("1xx", "2xx", "3xx", "4xx", "5xx", "other"))
+    errors = number("hrsp_5xx") + number("eresp")
+    requests = before.requests + answers + number("eresp")
+    slowest = max(before.response_ms, float(number("rtime")))
+    return Counters(requests, before.errors + errors, slowest)

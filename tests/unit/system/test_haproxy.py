@@ -1,0 +1,71 @@
+"""The proxy's configuration and its counters, as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from stockctl.system import haproxy
+from stockctl.system.haproxy import Counters, Route, Server, render
+
+OLD = Route("r0001", 90, (Server("r0001-1", "p-r0001-app-1", 5000),))
+NEW = Route("r0002", 10, tuple(Server(f"r0002-{n}", f"p-r0002-app-{n}", 5000) for n in (1, 2)))
+
+
+def rendered(*routes: Route) -> str:
+    return render(routes, health="/health", drain_s=30)
+
+
+def test_a_configuration_tells_who_gets_what() -> None:
+    assert haproxy.shares(rendered(OLD, NEW)) == {"r0001": 90, "r0002": 10}
+    assert haproxy.shares(rendered()) == {}
+    assert haproxy.shares("global\n") == {}
+    assert haproxy.shares("# stockctl {broken\n") == {}
+
+
+def test_weights_are_shares_divided_by_the_servers() -> None:
+    lines = [line.split() for line in rendered(OLD, NEW).splitlines() if "  server " in line]
+    assert [(line[1], line[2], line[4]) for line in lines] == [
+        ("r0001-1", "p-r0001-app-1:5000", "230"),
+        ("r0002-1", "p-r0002-app-1:5000", "13"),
+        ("r0002-2", "p-r0002-app-2:5000", "13"),
+    ]
+
+
+def test_a_share_of_one_percent_is_not_rounded_away() -> None:
+    servers = tuple(Server(f"s{n}", f"c{n}", 80) for n in range(64))
+    assert " weight 1 " in rendered(Route("r0003", 1, servers))
+
+
+def test_health_is_checked_only_where_another_server_can_take_over() -> None:
+    assert "option httpchk" not in rendered(OLD)
+    assert "check inter" not in rendered(OLD)
+    assert "option httpchk GET /health" in rendered(NEW)
+
+
+def test_the_generation_is_that_of_the_text() -> None:
+    one, other = rendered(OLD), rendered(NEW)
+    assert haproxy.generation(one) == haproxy.generation(rendered(OLD))
+    assert haproxy.generation(one) != haproxy.generation(other)
+    assert haproxy.generation(one) in one
+    assert haproxy.generation("global\n") == ""
+
+
+CSV = """\
+# pxname,svname,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,eresp,rtime,
+public,FRONTEND,0,9,0,0,0,0,,,
+release,r0001-1,0,90,5,5,0,0,0,12,
+release,r0002-1,0,5,0,0,5,0,0,40,
+release,r0002-2,0,8,0,0,1,0,1,90,
+release,BACKEND,0,108,5,5,6,0,1,50,
+"""
+
+
+def test_counters_are_added_up_for_each_release() -> None:
+    names = {"r0001-1": "r0001", "r0002-1": "r0002", "r0002-2": "r0002"}
+    found = haproxy.counters(CSV, names)
+    assert found == {
+        "r0001": Counters(100, 0, 12.0),
+        "r0002": Counters(20, 7, 90.0),
+    }
+    assert found["r0002"].error_rate == pytest.approx(35.0)
+    assert Counters().error_rate == 0.0

@@ -39,9 +39,15 @@ class Checks:
         """A verification found it whole."""
         return replace(self, verified_at=at, depth=depth, failed=None)
 
+    def drilled(self, at: datetime, restore_s: float) -> Checks:
+        """It was restored, with all its rows."""
+        return replace(self.passed(at, "archive"), drilled_at=at, restore_s=restore_s)
+
     def not_passed(self, reason: str) -> Checks:
         """It did not: from now on it counts as none that was verified."""
-        return replace(self, verified_at=None, depth=None, failed=reason)
+        return replace(
+            self, verified_at=None, depth=None, failed=reason, drilled_at=None, restore_s=None
+        )
 
 
 def checks_name(backup: Backup) -> str:

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from stockctl.core.errors import BackupInvalid
@@ -32,10 +32,11 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What went into the store."""
+    """What went into the store; `dump_bytes` is what it was before compression."""
 
     size_bytes: int
     sha256: str
+    dump_bytes: int = 0
 
 
 class Meter:
@@ -101,7 +102,7 @@ def encode(
             done += len(block)
             on_bytes(done)
         target.write(compressor.flush())
-    return meter.stored()
+    return replace(meter.stored(), dump_bytes=done)
 
 
 def decode(meter: Meter, identities: Identities | None) -> Iterator[bytes]:

@@ -14,8 +14,11 @@ from stockctl.backup import codec
 from stockctl.backup.catalog import orphans
 from stockctl.backup.checks import Checks, checks_name, write_checks
 from stockctl.backup.clients import require_client
-from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, fingerprint, snapshot
+from stockctl.backup.extensions import read_extensions
+from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, content, fingerprint, snapshot
+from stockctl.backup.globals import Globals, read_roles
 from stockctl.backup.manifest import Backup, new_id, parse_name
+from stockctl.backup.properties import describe
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import recover
 from stockctl.backup.verify import check_bytes
@@ -42,6 +45,7 @@ class CreateOptions:
     compression: int = 3
     recipients: tuple[str, ...] = ()
     schema_head: str | None = None
+    hash_content: bool = False
 
 
 def create(
@@ -68,12 +72,17 @@ def create(
             draft = _draft(options, database, taken, store, clock.now())
             require_client(host, database, "pg_dump", taken.major)
             with progress.step("snapshot") as step:
-                draft = replace(draft, fingerprint=fingerprint(taken.connection))
+                draft = _described(draft, taken, options)
                 step.detail = f"{draft.tables} tables, {draft.rows} rows"
             with _all_or_nothing(store, draft):
                 stored = _dump(database, store, draft, taken, host, progress)
                 taken.connection.close()
-                backup = replace(draft, size_bytes=stored.size_bytes, sha256=stored.sha256)
+                backup = replace(
+                    draft,
+                    size_bytes=stored.size_bytes,
+                    sha256=stored.sha256,
+                    dump_bytes=stored.dump_bytes,
+                )
                 with progress.step("verify"):
                     check_bytes(backup, store)
                 backup = replace(backup, duration_s=round(clock.monotonic() - began_s, 3))
@@ -125,6 +134,19 @@ def _draft(
         label=options.label,
         pinned=options.pinned,
         stockctl=__version__,
+    )
+
+
+def _described(draft: Backup, taken: Snapshot, options: CreateOptions) -> Backup:
+    """With all that is read under the snapshot, and what pg_dump leaves out."""
+    connection = taken.connection
+    roles = read_roles(connection)
+    return replace(
+        draft,
+        fingerprint=fingerprint(connection),
+        content=content(connection) if options.hash_content else (),
+        extensions=read_extensions(connection),
+        globals=Globals(describe(connection, draft.database), roles),
     )
 
 

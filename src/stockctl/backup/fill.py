@@ -2,67 +2,144 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+import select
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
-from stockctl.backup.fingerprint import difference, fingerprint
+from stockctl.backup.archive import Contents
+from stockctl.backup.dump import Dump
+from stockctl.backup.extensions import create_extensions, entries_to_restore, list_file
+from stockctl.backup.fingerprint import content, difference, fingerprint
 from stockctl.backup.manifest import Backup
+from stockctl.backup.restorer import Restorer
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import read
-from stockctl.core.errors import BackupInvalid
-from stockctl.core.progress import Progress
+from stockctl.core.command import Command
+from stockctl.core.errors import BackupInvalid, StockctlError
+from stockctl.core.progress import Progress, Step
 from stockctl.env.keys import Identities
-from stockctl.system.host import Host
+from stockctl.system.host import Host, Streaming
 from stockctl.system.postgres import Database, errors
+
+_LOOK_S = 1.0  # between two looks at how large the copy is
+# Sessions that fill a copy nobody waits for: what a crash loses is thrown away anyway.
+_SETTINGS = " -c synchronous_commit=off -c maintenance_work_mem=128MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the dump comes from: decoded already (then in `jobs` at once), or while it is read."""
+
+    backup: Backup
+    store: Store
+    identities: Identities | None
+    contents: Contents
+    dump: Dump | None = None
+    jobs: int = 1
 
 
 def fill(
-    empty: Database,
-    owner: str,
-    backup: Backup,
-    store: Store,
-    identities: Identities | None,
-    *,
-    host: Host,
-    progress: Progress,
+    empty: Database, worker: Restorer, source: Source, *, host: Host, progress: Progress
 ) -> None:
-    """Three steps: restore, fingerprint, analyze. Raises BackupInvalid, ToolFailed,
-    DatabaseFailed; what is in the database then is worth nothing."""
-    _restore(empty, owner, backup, store, identities, host, progress)
-    with progress.step("fingerprint") as step, empty.connect() as connection:
+    """Raises BackupInvalid, ToolFailed, DatabaseFailed; what is in the database then is worth
+    nothing. `empty` is the copy as we enter it, `worker` who restores."""
+    with progress.step("restore") as step:
+        create_extensions(empty, worker, source.backup)
+        with _command(empty, worker, source, host) as command:
+            if source.dump is None:
+                _from_store(command, source, host, step)
+            else:
+                _from_file(command, empty, source, host, step)
+    compare(empty, source.backup, progress)
+    with progress.step("analyze"), empty.connect() as connection, errors("analyze the copy"):
+        connection.execute("ANALYZE")
+
+
+def compare(filled: Database, backup: Backup, progress: Progress) -> None:
+    """Raises BackupInvalid unless it has the rows of the manifest, and their content where that
+    is in the manifest."""
+    with progress.step("fingerprint") as step, filled.connect() as connection:
         wrong = difference(backup.fingerprint, fingerprint(connection))
+        if backup.content and not wrong:
+            found, expected = dict(content(connection)), dict(backup.content)
+            wrong = [f"{t}: other content" for t in expected if found.get(t) != expected[t]]
         if wrong:
             raise BackupInvalid(
                 f"backup {backup.id} restores to other rows than were saved",
                 details="\n".join(wrong[:20]),
             )
-        step.detail = f"{backup.tables} tables, {backup.rows} rows"
-    with progress.step("analyze"), empty.connect() as connection, errors("analyze the copy"):
-        connection.execute("ANALYZE")
+        kind = "rows and their content" if backup.content else "rows"
+        step.detail = f"{backup.tables} tables, {backup.rows} {kind}"
 
 
-def _restore(
-    empty: Database,
-    owner: str,
-    backup: Backup,
-    store: Store,
-    identities: Identities | None,
-    host: Host,
-    progress: Progress,
-) -> None:
-    # As the owner and never more: a restore runs SQL that the dump brings along.
-    arguments = ("--exit-on-error", "--no-owner", "--no-acl", f"--role={owner}")
+@contextmanager
+def _command(empty: Database, worker: Restorer, source: Source, host: Host) -> Iterator[Command]:
+    entered = worker.entering(empty.dsn.database)
+    with (
+        _chosen(entered, worker, source, host) as (chosen, listed),
+        entered.tools.command("pg_restore", *worker.arguments, *chosen, dsn=entered.dsn) as command,
+    ):
+        argv, inherits = command.argv, (*command.inherits, *listed)
+        environment = dict(command.environment)
+        if "PGOPTIONS" in environment:  # inside a container it is set there
+            environment["PGOPTIONS"] += _SETTINGS
+        if source.dump is not None:
+            argv = (*argv, "-j", str(source.jobs), source.dump.path)
+            inherits = (*inherits, source.dump.descriptor)
+        yield replace(command, argv=argv, environment=environment, inherits=inherits)
+
+
+@contextmanager
+def _chosen(
+    entered: Database, worker: Restorer, source: Source, host: Host
+) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Arguments, and descriptors for them, that leave out what was made already."""
+    if not worker.own or not source.backup.extensions:
+        yield (), ()
+        return
+    text = entries_to_restore(source.contents, source.backup.extensions)
+    with list_file(entered.tools, host, text) as (name, listed):
+        yield ("-L", name), listed
+
+
+def _from_file(command: Command, empty: Database, source: Source, host: Host, step: Step) -> None:
+    """pg_restore says nothing until it ends: how far it is shows in the size of the copy."""
+    total = source.backup.database_bytes
+    with host.stream(command) as child:
+        step.transferred(0, total)
+        while not _ended(child):
+            step.transferred(min(_size(empty), total), total)
+        child.check()
+
+
+def _ended(child: Streaming) -> bool:
+    """Whether it closed its output, which it writes nothing to; waits a moment for it."""
+    ready, _, _ = select.select([child.stdout], [], [], _LOOK_S)
+    return bool(ready) and not os.read(child.stdout.fileno(), 4096)
+
+
+def _size(database: Database) -> int:
+    try:
+        with database.connect() as connection:
+            row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    except StockctlError:
+        return 0  # it is for the eye only; pg_restore will say what is wrong
+    return row[0] if row else 0
+
+
+def _from_store(command: Command, source: Source, host: Host, step: Step) -> None:
     done = 0
     with (
-        progress.step("restore") as step,
-        closing(read(backup, store, identities)) as blocks,
-        empty.tools.command("pg_restore", *arguments, dsn=empty.dsn) as command,
+        closing(read(source.backup, source.store, source.identities)) as blocks,
         host.stream(command, stdin=True) as child,
     ):
         try:
             for block in blocks:
                 child.stdin.write(block)
                 done += len(block)
-                step.transferred(done, backup.database_bytes)
+                step.transferred(done, source.backup.database_bytes)
         except BrokenPipeError:
             pass  # it left early: its exit code and standard error tell why
         child.close_stdin()

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from stockctl.backup.globals import Globals
 from stockctl.core.errors import BackupInvalid
 from stockctl.core.units import format_instant, parse_instant
 
-FORMAT = 1
+FORMAT = 2
+_KNOWN = (1, 2)  # 2 added what is below `dump_bytes` in `_fields`
 _ID_TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"\d{8}T\d{6}Z-[0-9a-f]{4}"
 _ENVIRONMENT = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
@@ -27,7 +29,9 @@ class Backup:
 
     `size_bytes` and `sha256` are of the stored object, `database_bytes` is what the database took
     on the server. `fingerprint` holds (schema.table, rows) under the same snapshot, `recipients`
-    the public keys it is encrypted for, `compression` the zstd level.
+    the public keys it is encrypted for, `compression` the zstd level. `dump_bytes` is the size of
+    the dump before compression, `content` a hash over the rows of each table where that was asked
+    for, `extensions` (name, version, schema). The last four are not known of format 1.
     """
 
     id: str
@@ -46,6 +50,11 @@ class Backup:
     label: str | None
     pinned: bool
     stockctl: str
+    format: int = FORMAT
+    dump_bytes: int = 0
+    content: tuple[tuple[str, str], ...] = ()
+    extensions: tuple[tuple[str, str, str], ...] = ()
+    globals: Globals | None = None
 
     @property
     def encrypted(self) -> bool:
@@ -77,8 +86,8 @@ class Backup:
         ).encode()
 
     def _fields(self) -> dict[str, Any]:
-        return {
-            "stockctl_backup": FORMAT,
+        fields = {
+            "stockctl_backup": self.format,
             "id": self.id,
             "environment": self.environment,
             "created_at": format_instant(self.created_at),
@@ -99,6 +108,14 @@ class Backup:
             "label": self.label,
             "pinned": self.pinned,
             "stockctl": self.stockctl,
+        }
+        if self.format == 1:
+            return fields
+        return fields | {
+            "dump_bytes": self.dump_bytes,
+            "content": dict(self.content),
+            "extensions": [list(each) for each in self.extensions],
+            "globals": self.globals.to_json() if self.globals else None,
         }
 
     @classmethod
@@ -146,9 +163,9 @@ def _parsed(data: bytes, name: str) -> dict[str, Any]:
         raise BackupInvalid(f"{name} is cut or is not JSON", details=str(error)) from error
     if not isinstance(fields, dict) or "stockctl_backup" not in fields:
         raise BackupInvalid(f"{name} was not made by stockctl")
-    if fields["stockctl_backup"] != FORMAT:
+    if fields["stockctl_backup"] not in _KNOWN:
         raise BackupInvalid(
-            f"{name} has format {fields['stockctl_backup']!r}, this stockctl knows {FORMAT}",
+            f"{name} has format {fields['stockctl_backup']!r}, this stockctl knows 1 to {FORMAT}",
             hint="Use the stockctl that made it, or a newer one.",
         )
     return fields
@@ -174,7 +191,21 @@ def _built(fields: Mapping[str, Any]) -> Backup:
         label=_optional(fields["label"]),
         pinned=_is(bool, fields["pinned"]),
         stockctl=_is(str, fields["stockctl"]),
+        format=_is(int, fields["stockctl_backup"]),
+        **({} if fields["stockctl_backup"] == 1 else _built_since_2(fields)),
     )
+
+
+def _built_since_2(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dump_bytes": _is(int, fields["dump_bytes"]),
+        "content": tuple((k, _is(str, v)) for k, v in _is(dict, fields["content"]).items()),
+        "extensions": tuple(
+            (_is(str, name), _is(str, version), _is(str, schema))
+            for name, version, schema in _is(list, fields["extensions"])
+        ),
+        "globals": Globals.from_json(fields["globals"]) if fields["globals"] else None,
+    }
 
 
 def _is(kind: type, value: Any) -> Any:

@@ -108,6 +108,13 @@ class Properties:
         )
 
 
+def exists(connection: Connection[Any], name: str) -> bool:
+    """Whether the server has a database of that name."""
+    with errors(f"look for {name}"):
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        return found.fetchone() is not None
+
+
 def describe(connection: Connection[Any], name: str) -> Properties:
     """Reads them. Raises DatabaseFailed when there is no such database."""
     with errors(f"read the properties of {name}"):
@@ -192,20 +199,27 @@ def _grant(grant: Grant, owner: str, name: Any) -> list[Any]:
     return [as_grantor, granted, sql.SQL("RESET ROLE")]
 
 
-def _setting(setting: Setting, name: Any) -> Any:
+def assignment(entry: str) -> Any:
+    """`name TO value`, from `name=value` as the catalogue has it."""
     from psycopg import sql
 
-    key, _, value = setting.entry.partition("=")
+    key, _, value = entry.partition("=")
     values = [value]
     if key in _LISTS:
         found = _LIST_ITEM.findall(value)
         values = [quoted.replace('""', '"') or plain for quoted, plain in found] or [""]
+    return sql.SQL("{} TO {}").format(
+        sql.Identifier(*key.split(".")), sql.SQL(", ").join(map(sql.Literal, values))
+    )
+
+
+def _setting(setting: Setting, name: Any) -> Any:
+    from psycopg import sql
+
     where = sql.SQL("DATABASE {}").format(name)
     if setting.role:
         where = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(setting.role), name)
-    return sql.SQL("ALTER {} SET {} TO {}").format(
-        where, sql.Identifier(*key.split(".")), sql.SQL(", ").join(map(sql.Literal, values))
-    )
+    return sql.SQL("ALTER {} SET {}").format(where, assignment(setting.entry))
 
 
 def _locale(catalogue: dict[str, Any]) -> tuple[tuple[str, str], ...]:

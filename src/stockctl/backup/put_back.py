@@ -10,7 +10,7 @@ from stockctl.core.progress import Progress
 from stockctl.system.postgres import Database, errors
 
 if TYPE_CHECKING:
-    from stockctl.backup.restore import RestorePlan
+    from stockctl.backup.restore_plan import RestorePlan
 
 # A second Ctrl-C comes as easily as the first: here it must not pass without a word.
 _CUT_SHORT = (StockctlError, KeyboardInterrupt, Terminated)
@@ -32,7 +32,9 @@ def put_back(
     except _CUT_SHORT as second:
         begun = any(step.name == "swap" for step in progress.steps)
         if begun and not (entered := _lets_in(database)):
-            raise _person_needed(plan, entered, cause, second) from cause
+            raise _person_needed(
+                database, plan.backup.environment, entered, cause, second
+            ) from cause
         cause.add_note(_left(plan, begun, str(second) or "interrupted"))
         return
     if swapped:
@@ -51,17 +53,33 @@ def _left(plan: RestorePlan, begun: bool, reason: str) -> str:
     )
 
 
+def reopen(database: Database, environment: str, progress: Progress, cause: BaseException) -> None:
+    """After an undo that failed: both databases are where they were, and open. Raises PersonNeeded
+    when that was cut short too."""
+    try:
+        recover(database, progress)
+    except _CUT_SHORT as second:
+        if not (entered := _lets_in(database)):
+            raise _person_needed(database, environment, entered, cause, second) from cause
+        cause.add_note(f"the next run puts the rest right: {second or 'interrupted'}")
+
+
 def _person_needed(
-    plan: RestorePlan, entered: bool | None, cause: BaseException, second: BaseException
+    database: Database,
+    environment: str,
+    entered: bool | None,
+    cause: BaseException,
+    second: BaseException,
 ) -> PersonNeeded:
     state = "may be closed" if entered is None else "is closed"
     said = (str(each) or "interrupted" for each in (cause, second))
+    name = database.dsn.database
     return PersonNeeded(
-        f"the restore failed, and {plan.database} {state} to connections",
+        f"the swap failed, and {name} {state} to connections",
         details="\n".join(said),
         hint="When the server answers, any backup or restore puts it right:"
-        f" stockctl backup create {plan.backup.environment}\n"
-        f'By hand: ALTER DATABASE "{plan.database}" ALLOW_CONNECTIONS true',
+        f" stockctl backup create {environment}\n"
+        f'By hand: ALTER DATABASE "{name}" ALLOW_CONNECTIONS true',
     )
 
 

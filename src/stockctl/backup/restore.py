@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stockctl.backup.clients import require_client
+from stockctl.backup import preflight
 from stockctl.backup.create import locked
-from stockctl.backup.fill import fill
-from stockctl.backup.fingerprint import fingerprint
+from stockctl.backup.dump import decoded
+from stockctl.backup.fill import Source, fill
+from stockctl.backup.globals import create_roles
 from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties, carry_over, describe
 from stockctl.backup.put_back import put_back
+from stockctl.backup.restore_plan import RestorePlan, from_manifest, refuse_prepared
+from stockctl.backup.restorer import Restorer, choose_restorer, hand_over
 from stockctl.backup.stores.base import Store
-from stockctl.backup.swap import Mark, create_copy, free_name, kept, maintenance, recover, swap
+from stockctl.backup.swap import (
+    Mark,
+    create_copy,
+    maintenance,
+    put_in_place,
+    recover,
+    swap,
+)
 from stockctl.backup.verify import check, require_identities
 from stockctl.core.clock import Clock
-from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
 from stockctl.env.keys import Identities, load_identities
 from stockctl.system.host import Holder, Host
-from stockctl.system.postgres import Database, errors
+from stockctl.system.postgres import Database
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-# What `--no-owner --no-acl` drops.
-_SHARED = """
-SELECT c.oid::regclass::text
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_database d ON d.datname = current_database()
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND (c.relowner <> d.datdba
-       OR EXISTS (SELECT FROM aclexplode(c.relacl) WHERE grantee <> c.relowner))
-ORDER BY 1
-"""
-_SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
-
-
-@dataclass(frozen=True, slots=True)
-class RestorePlan:
-    """What a restore would do, and what it would lose.
-
-    `lost_window_s`: what was written in the seconds since the backup's snapshot is only in the
-    kept database afterwards. `live_rows` is None when the live database lets nobody in.
-    `kept_before` are the replaced databases of earlier restores; they take disk, nothing else.
-    `warnings` name what the live database has and the restored one will lack.
-    """
-
-    backup: Backup
-    database: str
-    new_database: str
-    previous_database: str
-    lost_window_s: float
-    live_rows: int | None
-    live_bytes: int
-    kept_before: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +44,9 @@ class Restored:
 
     backup_id: str
     database: str
-    previous_database: str
+    previous_database: str | None
     outage_s: float
     lost_window_s: float
-
-
-def plan_restore(backup: Backup, database: Database, now: datetime) -> RestorePlan:
-    """Looks, changes nothing. Raises Refused, DatabaseFailed, DatabaseUnreachable."""
-    name = database.dsn.database
-    with maintenance(database) as connection:
-        live = describe(connection, name)
-        _refuse_prepared(connection, name)
-        with errors(f"measure {name}"):
-            row = connection.execute("SELECT pg_database_size(%s::name)", (name,)).fetchone()
-        rows, warnings = _inside(database) if live.allows_connections else (None, ())
-        return RestorePlan(
-            backup=backup,
-            database=name,
-            new_database=free_name(connection, name, "restore", now),
-            previous_database=free_name(connection, name, "before", now),
-            lost_window_s=(now - backup.created_at).total_seconds(),
-            live_rows=rows,
-            live_bytes=row[0] if row else 0,
-            kept_before=kept(connection, name),
-            warnings=warnings,
-        )
 
 
 def restore(
@@ -117,22 +70,59 @@ def restore(
         recover(database, progress)
         for warning in plan.warnings:
             progress.warn(warning)
-        with progress.step("check"):
-            check(backup, store, identities)
-        try:
-            with maintenance(database) as connection:
-                live = _prepare(connection, plan, database, host, progress)
-            copy = database.to(plan.new_database)
-            fill(copy, live.owner, backup, store, identities, host=host, progress=progress)
-            # A new one: what is idle for as long as a restore takes, a NAT may have dropped.
-            with maintenance(database) as connection:
-                with progress.step("carry over"):
-                    carry_over(connection, live, plan.new_database)
-                outage_s = _swap(connection, plan, live, progress, clock)
-        except BaseException as error:
-            put_back(plan, database, progress, error)
-            raise
+        with source_of(backup, store, identities, plan.jobs, directory, progress) as source:
+            if not plan.trusted:
+                preflight.require_no_superuser(source.contents)
+            try:
+                outage_s = _replace(plan, database, source, host, progress, clock)
+            except BaseException as error:
+                put_back(plan, database, progress, error)
+                raise
     return Restored(backup.id, plan.database, plan.previous_database, outage_s, plan.lost_window_s)
+
+
+def _replace(
+    plan: RestorePlan,
+    database: Database,
+    source: Source,
+    host: Host,
+    progress: Progress,
+    clock: Clock,
+) -> float:
+    with maintenance(database) as connection:
+        like, worker = _prepare(connection, plan, database, progress)
+    copy = database.to(plan.new_database)
+    fill(copy, worker, source, host=host, progress=progress)
+    # A new one: what is idle for as long as a restore takes, a NAT may have dropped.
+    with maintenance(database) as connection:
+        with progress.step("carry over"):
+            hand_over(connection, database, plan.new_database, worker, like.owner)
+            carry_over(connection, like, plan.new_database)
+        if plan.previous_database is None:
+            put_in_place(connection, like, plan.new_database, clock)
+            return 0.0
+        return _swap(connection, plan, plan.previous_database, like, progress, clock)
+
+
+@contextmanager
+def source_of(
+    backup: Backup,
+    store: Store,
+    identities: Identities | None,
+    jobs: int,
+    directory: Path,
+    progress: Progress,
+) -> Iterator[Source]:
+    """All of the backup was read and is right when this yields."""
+    if jobs == 1:
+        with progress.step("check"):
+            contents = check(backup, store, identities)
+        yield Source(backup, store, identities, contents)
+        return
+    with ExitStack() as stack:
+        with progress.step("check") as step:
+            dump = stack.enter_context(decoded(backup, store, identities, directory, step))
+        yield Source(backup, store, identities, dump.contents, dump, jobs)
 
 
 def require_key(backup: Backup, identity_file: Path | None) -> Identities | None:
@@ -144,24 +134,26 @@ def require_key(backup: Backup, identity_file: Path | None) -> Identities | None
 
 
 def _prepare(
-    connection: Connection[Any],
-    plan: RestorePlan,
-    database: Database,
-    host: Host,
-    progress: Progress,
-) -> Properties:
-    with progress.step("create"):
-        live = describe(connection, plan.database)
-        _refuse_prepared(connection, plan.database)
-        require_client(host, database, "pg_restore", connection.info.server_version // 10000)
+    connection: Connection[Any], plan: RestorePlan, database: Database, progress: Progress
+) -> tuple[Properties, Restorer]:
+    with progress.step("create") as step:
+        if plan.previous_database is None:
+            like = from_manifest(plan.backup, plan.database)
+            create_roles(connection, plan.roles)
+            step.detail = f"{len(plan.roles)} roles, database {plan.database}"
+        else:
+            like = describe(connection, plan.database)
+        refuse_prepared(connection, plan.database)
+        worker = choose_restorer(connection, database, like.owner, trusted=plan.trusted)
         mark = Mark("restoring", plan.database, plan.backup.id)
-        create_copy(connection, plan.new_database, live, mark)
-    return live
+        create_copy(connection, plan.new_database, replace(like, owner=worker.name), mark)
+    return like, worker
 
 
 def _swap(
     connection: Connection[Any],
     plan: RestorePlan,
+    keep_as: str,
     live: Properties,
     progress: Progress,
     clock: Clock,
@@ -171,39 +163,8 @@ def _swap(
             connection,
             live,
             plan.new_database,
-            plan.previous_database,
+            keep_as,
             Mark("restoring", plan.database, plan.backup.id, closed=live.allows_connections),
             clock=clock,
             on_closed=lambda: step.line(f"{plan.database} is closed to connections"),
         )
-
-
-def _refuse_prepared(connection: Connection[Any], name: str) -> None:
-    with errors("look for prepared transactions"):
-        found = connection.execute(
-            "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY 1", (name,)
-        ).fetchall()
-    if found:
-        raise Refused(
-            f"{name} has prepared transactions, and with those it cannot be renamed",
-            details="\n".join(gid for (gid,) in found),
-            hint="COMMIT PREPARED or ROLLBACK PREPARED each of them, then restore again.",
-        )
-
-
-def _inside(database: Database) -> tuple[int, tuple[str, ...]]:
-    """Rows of the live database, and warnings about what a restore does not bring back."""
-    name = database.dsn.database
-    with database.connect() as connection, errors(f"look into {name}"):
-        rows = sum(count for _table, count in fingerprint(connection))
-        shared = [each for (each,) in connection.execute(_SHARED).fetchall()]
-        slots = [each for (each,) in connection.execute(_SLOTS).fetchall()]
-    warnings = []
-    if shared:
-        warnings.append(
-            f"{len(shared)} tables or views have owners or privileges beside the database's owner;"
-            f" afterwards all is its owner's, so grant again: {', '.join(shared[:5])}"
-        )
-    if slots:
-        warnings.append(f"logical replication slots stay with the old one: {', '.join(slots)}")
-    return rows, tuple(warnings)

@@ -2,7 +2,8 @@
 
 PostgreSQL keeps what a killed process leaves, so the state is written where it stays: in the
 comment of the database. A copy that is being filled bears the mark `restoring`, a replaced one
-`kept`. Marks change in the same transaction as the names, so they never lie.
+`kept`, and `returning` while it is on its way back. Marks change in the same transaction as the
+names, so they never lie.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from stockctl.backup.properties import Properties
+from stockctl.backup.restorer import sweep_restorers
 from stockctl.core.clock import Clock
 from stockctl.core.errors import DatabaseFailed, DatabaseUnreachable
 from stockctl.core.progress import Progress
@@ -37,7 +39,7 @@ class Mark:
     """What the comment of a database of ours says. `live` is the database it belongs to,
     `closed` that we are about to close that one to connections, `comment` its own one."""
 
-    stockctl: Literal["restoring", "kept"]
+    stockctl: Literal["restoring", "kept", "returning"]
     live: str
     backup: str
     closed: bool = False
@@ -53,7 +55,7 @@ class Mark:
             mark = cls(**json.loads(text or ""))
         except (ValueError, TypeError):
             return None
-        return mark if mark.stockctl in ("restoring", "kept") else None
+        return mark if mark.stockctl in ("restoring", "kept", "returning") else None
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def maintenance(database: Database) -> Iterator[Connection[Any]]:
         yield connection
 
 
-def recover(database: Database, progress: Progress) -> None:
+def recover(database: Database, progress: Progress, *, quiet: bool = False) -> None:
     """Puts right what an interrupted restore of this database left: opens the live one when it
     was closed for the swap, drops the half-restored copy. Touches only what bears our mark.
 
@@ -81,6 +83,8 @@ def recover(database: Database, progress: Progress) -> None:
         names = _comments(connection)
         for name, comment in names.items():
             mark = Mark.parse(comment)
+            if mark and mark.stockctl == "returning" and mark.live == live != name:
+                _stay(connection, name, mark)
             if not _COPY.fullmatch(name) or name == live:
                 continue
             if mark is None and name.startswith(f"{live}_"):
@@ -93,7 +97,24 @@ def recover(database: Database, progress: Progress) -> None:
             if mark.closed and live in names:
                 connection.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", live))
             connection.execute(_sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
-            progress.say(f"dropped {name}, the half-restored copy of an interrupted restore")
+            if not quiet:
+                progress.say(f"dropped {name}, the half-restored copy of an interrupted restore")
+        sweep_restorers(connection, live)
+
+
+def _stay(connection: Connection[Any], name: str, mark: Mark) -> None:
+    """An undo was cut short before its commit: both are where they were, and open again."""
+    with connection.transaction():
+        for each in (mark.live, name):
+            if mark.closed:
+                connection.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", each))
+        back = replace(mark, stockctl="kept", closed=False)
+        connection.execute(_comment(name, back.text()))
+
+
+def mark_of(connection: Connection[Any], name: str) -> Mark | None:
+    """What the database's comment says, if it is one of ours."""
+    return Mark.parse(_comments(connection).get(name))
 
 
 def kept(connection: Connection[Any], live: str) -> tuple[str, ...]:
@@ -128,6 +149,17 @@ def create_copy(connection: Connection[Any], name: str, like: Properties, mark: 
             connection.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", name))
 
 
+def put_in_place(connection: Connection[Any], like: Properties, new: str, clock: Clock) -> None:
+    """Where there is no live one: the copy gets the name, in one transaction with its comment."""
+    with errors(f"name {new} {like.name}"):
+        connection.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS false", new))
+        _empty(connection, (new,), clock)
+        with connection.transaction():
+            connection.execute(_sql("ALTER DATABASE {} RENAME TO {}", new, like.name))
+            connection.execute(like.reopen(like.name))
+            connection.execute(_comment(like.name, like.comment))
+
+
 def swap(
     connection: Connection[Any],
     live: Properties,
@@ -158,7 +190,7 @@ def swap(
     raise DatabaseFailed(
         f"{live.name} could not be renamed: sessions do not leave it",
         details="\n".join(f"pid {pid}: {who}" for pid, who in left),
-        hint="End them (a role may end only its own sessions), then restore again.",
+        hint="End them (a role may end only its own sessions), then run it again.",
     )
 
 
@@ -168,13 +200,14 @@ def _renamed(
     from psycopg.errors import ObjectInUse
 
     kept_mark = Mark("kept", live.name, mark.backup, comment=live.comment)
+    own = mark.comment if mark.stockctl == "returning" else live.comment
     try:
         with connection.transaction():
             connection.execute(_sql("ALTER DATABASE {} RENAME TO {}", live.name, keep_as))
             connection.execute(_sql("ALTER DATABASE {} RENAME TO {}", new, live.name))
             for name in (live.name, keep_as):
                 connection.execute(live.reopen(name))
-            connection.execute(_comment(live.name, live.comment))
+            connection.execute(_comment(live.name, own))
             connection.execute(_comment(keep_as, kept_mark.text()))
     except ObjectInUse:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stockctl.backup.checks import Checks, Depth, read_checks, write_checks
@@ -10,7 +10,7 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import check, check_bytes
 from stockctl.core.clock import Clock
-from stockctl.core.errors import BackupInvalid, StockctlError, StoreFailed
+from stockctl.core.errors import BackupInvalid, StockctlError, StoreFailed, ToolFailed
 from stockctl.core.progress import Progress, Step
 from stockctl.core.units import format_size
 from stockctl.env.keys import Identities
@@ -25,20 +25,27 @@ class Checked:
     depth: Depth | None
     reason: str
     error: StockctlError | None = None
+    restore_s: float | None = None
 
 
-def verify_all(
-    backups: Sequence[Backup],
+def drill_and_record(
+    backup: Backup,
     store: Store,
-    identities: Identities | None,
-    *,
     progress: Progress,
     clock: Clock,
-) -> tuple[Checked, ...]:
-    """Every one of them, also after one that is not whole."""
-    return tuple(
-        verify(each, store, identities, progress=progress, clock=clock) for each in backups
-    )
+    run: Callable[[Backup], float],
+) -> Checked:
+    """Restores it by `run`, which returns the seconds that took, and keeps what came of it."""
+    try:
+        with progress.step(f"drill {backup.id}"):
+            restore_s = run(backup)
+    except (BackupInvalid, ToolFailed) as error:
+        reason = error.message.removeprefix(f"backup {backup.id}: ")
+        if isinstance(error, BackupInvalid) and not _only_the_key_is_wrong(backup, store, error):
+            record(store, backup, read_checks(store, backup).not_passed(reason), progress)
+        return Checked(backup.id, ok=False, depth=None, reason=reason, error=error)
+    record(store, backup, read_checks(store, backup).drilled(clock.now(), restore_s), progress)
+    return Checked(backup.id, ok=True, depth="archive", reason="", restore_s=restore_s)
 
 
 def verify(

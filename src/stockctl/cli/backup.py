@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 app = group(
     "Backups that are verified, and restores that can be trusted.",
-    beside=("stockctl.cli.backup_restore", "stockctl.cli.backup_verify"),
+    beside=(
+        "stockctl.cli.backup_restore",
+        "stockctl.cli.backup_show",
+        "stockctl.cli.backup_undo",
+        "stockctl.cli.backup_verify",
+    ),
 )
 
 

@@ -14,8 +14,11 @@ from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.units import format_duration, format_size
 
+SHOWN_TABLES = 8
+
 if TYPE_CHECKING:
-    from stockctl.backup.restore import Restored, RestorePlan
+    from stockctl.backup.restore import Restored
+    from stockctl.backup.restore_plan import RestorePlan
 
 
 @verb(
@@ -30,6 +33,14 @@ def restore(
     which: Annotated[
         str, typer.Option("--backup", metavar="ID", help="An id of backup list, or latest.")
     ] = "latest",
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", min=1, help="At once; default: processors, at most 4."),
+    ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust-dump", help="As the owner, even where that is a superuser."),
+    ] = False,
     plan: Plan = False,
     skip_backup: SkipBackup = False,
     given: Confirm = None,
@@ -40,7 +51,8 @@ def restore(
     The service is away for the swap only. What was live is kept under another name; until the
     swap, and whenever something fails, it stays as it was.
     """
-    from stockctl.backup.restore import plan_restore, require_key
+    from stockctl.backup.restore import require_key
+    from stockctl.backup.restore_plan import RestoreOptions, plan_restore
     from stockctl.deploy.safety import restore_over
 
     opened = open_environment(session, name, changes=True)
@@ -48,11 +60,19 @@ def restore(
     backup = choose_backup(session, store, name, which)
     require_key(backup, opened.environment.backup.identity_file)
     with opened.database() as database:
-        todo = plan_restore(backup, database, session.clock.now())
+        todo = plan_restore(
+            backup,
+            database,
+            session.clock.now(),
+            host=opened.host,
+            directory=opened.directory,
+            options=RestoreOptions(jobs, trust),
+        )
         _show_restore_plan(session, todo, safety=not skip_backup)
         if plan:
-            return Result({"planned": {"backup": backup.id, "lost_window_s": todo.lost_window_s}})
-        what = f"replace the database {todo.database} by {backup.id}"
+            return Result({"planned": _planned(todo)})
+        word = "replace" if todo.previous_database else "create"
+        what = f"{word} the database {todo.database} from {backup.id}"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)
         done = restore_over(
@@ -62,7 +82,7 @@ def restore(
             store,
             opened.journal,
             session.progress(),
-            backup_first=not skip_backup,
+            backup_first=not skip_backup and todo.previous_database is not None,
         )
     _show_restored(session, done)
     return Result({"restored": _restored_data(done)})
@@ -70,23 +90,63 @@ def restore(
 
 def _show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> None:
     backup, note = todo.backup, session.output.note
-    age = format_duration(max(todo.lost_window_s, 0))
     label = f" ({backup.label})" if backup.label else ""
     note(f"restore   {backup.id}{label}: {backup.tables} tables, {backup.rows} rows")
-    live = "nobody can enter it" if todo.live_rows is None else f"{todo.live_rows} rows"
-    note(f"replaces  {todo.database}: {live}, {format_size(todo.live_bytes)}")
-    note(f"lost      what was written in the last {age}; it stays in {todo.previous_database}")
-    for warning in todo.warnings:
-        note(f"careful   {warning}", style="yellow")
-    note("before    a safety backup" if safety else "before    no safety backup")
+    if todo.previous_database is None:
+        _show_creation(session, todo)
+    else:
+        _show_loss(session, todo)
+        note("before    a safety backup" if safety else "before    no safety backup")
+    why = f": {todo.one_stream}" if todo.one_stream else ""
+    note(f"jobs      {todo.jobs}{why}")
     for name in todo.kept_before:
         note(f"kept      {name} from an earlier restore still takes disk")
 
 
+def _show_creation(session: Session, todo: RestorePlan) -> None:
+    note = session.output.note
+    note(f"creates   {todo.database}, which is not on this server")
+    for role in todo.roles:
+        note(f"role      {role.name}" + (", without a password" if role.login else ""))
+        if role.powers:
+            note(f"careful   {role.name} was {', '.join(role.powers)}: not given", style="yellow")
+
+
+def _show_loss(session: Session, todo: RestorePlan) -> None:
+    note = session.output.note
+    age = format_duration(max(todo.lost_window_s, 0))
+    live = "nobody can enter it" if todo.live_rows is None else f"{todo.live_rows} rows"
+    note(f"replaces  {todo.database}: {live}, {format_size(todo.live_bytes)}")
+    note(f"lost      what was written in the last {age}; it stays in {todo.previous_database}")
+    for line in todo.lost_rows[:SHOWN_TABLES]:
+        note(f"          {line}")
+    more = len(todo.lost_rows) - SHOWN_TABLES
+    if more > 0:
+        note(f"          and {more} more tables")
+    for warning in todo.warnings:
+        note(f"careful   {warning}", style="yellow")
+
+
+def _planned(todo: RestorePlan) -> dict[str, Any]:
+    return {
+        "backup": todo.backup.id,
+        "database": todo.database,
+        "previous_database": todo.previous_database,
+        "lost_window_s": round(todo.lost_window_s, 1),
+        "lost_rows": list(todo.lost_rows),
+        "jobs": todo.jobs,
+        "roles": [role.name for role in todo.roles],
+    }
+
+
 def _show_restored(session: Session, done: Restored) -> None:
+    if done.previous_database is None:
+        said = f"{done.database} is there, from {done.backup_id}. Roles have no passwords yet:"
+        session.output.line(f"{said} ALTER ROLE … PASSWORD for those that log in.", style="green")
+        return
     session.output.line(
         f"{done.database} is {done.backup_id} now; it was away for {done.outage_s * 1000:.0f} ms."
-        f" What was live is kept as {done.previous_database}.",
+        f" What was live is kept as {done.previous_database}: stockctl backup undo brings it back.",
         style="green",
     )
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from stockctl.backup.create import CreateOptions, create
 from stockctl.backup.manifest import Backup
-from stockctl.backup.restore import Restored, RestorePlan, restore
+from stockctl.backup.restore import Restored, restore
+from stockctl.backup.restore_plan import RestorePlan
 from stockctl.backup.stores.base import Store
+from stockctl.backup.undo import Undone, UndoPlan, undo
 from stockctl.core.errors import DatabaseFailed
 from stockctl.core.progress import Progress
 from stockctl.core.units import format_size
@@ -40,6 +42,7 @@ def back_up(
         compression=environment.backup.compression,
         recipients=environment.backup.recipients,
         schema_head=_schema_head(database, progress),
+        hash_content=environment.backup.fingerprint == "hash",
     )
     return create(
         database,
@@ -82,6 +85,30 @@ def restore_over(
             database,
             store,
             identity_file=environment.backup.identity_file,
+            host=journal.host,
+            directory=directory,
+            lock_holder=holder,
+            progress=progress,
+            clock=journal.clock,
+        )
+
+
+def undo_restore(
+    environment: Environment,
+    plan: UndoPlan,
+    database: Database,
+    store: Store,
+    journal: Journal,
+    progress: Progress,
+) -> Undone:
+    """Swaps back under the environment's lock. Nothing is lost, so no backup is taken."""
+    command = "backup undo"
+    directory, holder = environment.host.directory, journal.holder(command)
+    with journal.host.lock(directory / LOCK, holder), journal.operation(command):
+        return undo(
+            plan,
+            database,
+            store,
             host=journal.host,
             directory=directory,
             lock_holder=holder,

@@ -123,6 +123,11 @@ class BackupSettings(Table):
         None, description="The age private key; needed only to restore an encrypted backup."
     )
     compression: Number = Field(3, ge=1, le=19, description="zstd level.")
+    fingerprint: Literal["rows", "hash"] = Field(
+        "rows",
+        description="What a restored copy must equal: the number of rows of each table, or a hash"
+        " over their content as well. The hash reads every value on the server.",
+    )
     keep: Keep = Field(
         default_factory=lambda: Keep.model_validate(
             {"last": 3, "within": "48h", "daily": 30, "monthly": 12}

@@ -15,8 +15,10 @@ from stockctl.backup.catalog import Catalogue, choose, list_backups
 from stockctl.backup.checks import checks_name
 from stockctl.backup.create import CreateOptions, create
 from stockctl.backup.manifest import Backup
-from stockctl.backup.restore import Restored, RestorePlan, plan_restore, restore
+from stockctl.backup.restore import Restored, restore
+from stockctl.backup.restore_plan import RestoreOptions, RestorePlan, plan_restore
 from stockctl.backup.stores.directory import DirectoryStore
+from stockctl.backup.undo import Undone, plan_undo, undo
 from stockctl.core.clock import SystemClock
 from stockctl.core.progress import Progress, Reporter, silent
 from stockctl.system.host import Holder
@@ -47,9 +49,9 @@ class Bench:
         )
         return create(self.database, self.store, options, **self.ports())
 
-    def restore(self, which: str = "latest") -> Restored:
+    def restore(self, which: str = "latest", **options: Any) -> Restored:
         return restore(
-            self.plan(which),
+            self.plan(which, **options),
             self.database,
             self.store,
             identity_file=self.identity_file,
@@ -57,8 +59,19 @@ class Bench:
             **self.ports(),
         )
 
-    def plan(self, which: str = "latest") -> RestorePlan:
-        return plan_restore(choose(self.catalogue(), which), self.database, datetime.now(UTC))
+    def plan(self, which: str = "latest", **options: Any) -> RestorePlan:
+        return plan_restore(
+            choose(self.catalogue(), which),
+            self.database,
+            datetime.now(UTC),
+            host=LocalHost(),
+            directory=self.directory,
+            options=RestoreOptions(**options),
+        )
+
+    def undo(self) -> Undone:
+        plan = plan_undo(self.database, self.environment, datetime.now(UTC))
+        return undo(plan, self.database, self.store, lock_holder=HOLDER, **self.ports())
 
     def ports(self) -> dict[str, Any]:
         clock = SystemClock()

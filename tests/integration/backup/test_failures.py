@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.backup.kills import killed
 
 from stockctl.backup.retention import Policy, plan_prune, prune
 from stockctl.backup.stores.directory import DirectoryStore
@@ -31,7 +30,6 @@ from stockctl.core.progress import Event, Message
 from stockctl.system.host import Holder
 from stockctl.system.postgres import Database
 
-VICTIM = Path(__file__).with_name("victim.py")
 CREATE_POINTS = [
     "StepStarted snapshot",
     "StepEnded snapshot",
@@ -72,18 +70,6 @@ def raising(error: BaseException) -> Callable[[], None]:
         raise error
 
     return act
-
-
-def killed(bench: Any, verb: str, point: str) -> None:
-    dsn, tools = bench.database.dsn, bench.database.tools
-    where = (dsn.host, dsn.user, dsn.database, tools.folder, bench.store.path, bench.directory)
-    done = subprocess.run(
-        [sys.executable, str(VICTIM), *map(str, where), verb, point],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("point", CREATE_POINTS)

@@ -11,7 +11,6 @@ import pyrage
 import pytest
 from psycopg import sql
 
-from stockctl.backup.verify import check
 from stockctl.core.command import Command
 from stockctl.core.errors import BackupInvalid, ConfigurationError
 from stockctl.system.local import LocalHost
@@ -132,28 +131,6 @@ def test_the_snapshot_is_one_instant(bench: Any) -> None:
     assert bench.items() > 100
     bench.restore()
     assert bench.items() == 100
-
-
-def test_damage_at_any_place_is_found(sealed: Any) -> None:
-    import random
-
-    chance = random.Random(7)
-    sealed.fill(2000)
-    for recipients in ((), sealed.recipients):
-        backup = sealed.create(recipients=recipients)
-        path = sealed.store.path / backup.object
-        whole = path.read_bytes()
-        for _time in range(30):
-            broken = bytearray(whole)
-            if chance.random() < 0.5:
-                broken[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
-            else:
-                del broken[chance.randrange(len(whole)) :]
-            path.write_bytes(bytes(broken))
-            with pytest.raises(BackupInvalid, match=backup.id):
-                check(backup, sealed.store, None)
-        path.write_bytes(whole)
-        check(backup, sealed.store, None)
 
 
 def test_the_key_is_needed_to_restore_and_not_to_back_up(sealed: Any, tmp_path: Path) -> None:

@@ -62,11 +62,12 @@ def test_what_is_whole_is_kept_as_verified(sealed: Any) -> None:
     assert kept.verified_at >= made.verified_at
 
 
-def test_fifty_of_fifty(sealed: Any) -> None:
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_fifty_of_fifty(sealed: Any, encrypted: bool) -> None:
     """Cut anywhere, or one bit changed: found with the key and without it, and kept as failed."""
     chance = random.Random(11)
     sealed.fill(3000)
-    backup = sealed.create()
+    backup = sealed.create(recipients=sealed.recipients if encrypted else ())
     path = sealed.store.path / backup.object
     whole = path.read_bytes()
     found = 0

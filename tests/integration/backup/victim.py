@@ -1,4 +1,4 @@
-"""A stockctl that is killed: runs create or restore and sends itself SIGKILL at an event.
+"""A stockctl that is killed: runs create, restore or undo and sends itself SIGKILL at an event.
 
 Arguments: the socket's folder, user, database, the tools' folder, store, directory, verb, event.
 """
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from stockctl.backup.catalog import list_backups
 from stockctl.backup.create import CreateOptions, create
-from stockctl.backup.restore import plan_restore, restore
+from stockctl.backup.restore import restore
+from stockctl.backup.restore_plan import plan_restore
 from stockctl.backup.stores.directory import DirectoryStore
+from stockctl.backup.undo import plan_undo, undo
 from stockctl.core.clock import SystemClock
 from stockctl.core.progress import Event, Progress
 from stockctl.core.secret import Secret
@@ -46,10 +48,27 @@ if verb == "create":
         progress=progress,
         clock=clock,
     )
+elif verb == "undo":
+    undo(
+        plan_undo(database, "prod", datetime.now(UTC)),
+        database,
+        store,
+        host=LocalHost(),
+        directory=Path(directory),
+        lock_holder=holder,
+        progress=progress,
+        clock=clock,
+    )
 else:
     backup = list_backups(store, "prod").backups[0]
     restore(
-        plan_restore(backup, database, datetime.now(UTC)),
+        plan_restore(
+            backup,
+            database,
+            datetime.now(UTC),
+            host=LocalHost(),
+            directory=Path(directory),
+        ),
         database,
         store,
         identity_file=None,

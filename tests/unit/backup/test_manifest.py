@@ -92,7 +92,7 @@ def test_every_flipped_bit_is_found(data: st.DataObject) -> None:
         (b"\xff\xfe", "is cut or is not JSON"),
         (b"[]", "was not made by stockctl"),
         (b'{"id": "x"}', "was not made by stockctl"),
-        (b'{"stockctl_backup": 2}', "has format 2"),
+        (b'{"stockctl_backup": 3}', "has format 3"),
         (b'{"stockctl_backup": 1}', "was changed"),
     ],
 )

@@ -1,0 +1,155 @@
+"""What would make a restore fail later, said before it begins."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stockctl.backup.archive import Contents
+from stockctl.backup.clients import require_client
+from stockctl.backup.extensions import unavailable
+from stockctl.backup.globals import Role, missing
+from stockctl.backup.manifest import Backup
+from stockctl.backup.properties import Properties
+from stockctl.backup.restorer import NEEDS_SUPERUSER, is_superuser
+from stockctl.core.command import Command
+from stockctl.core.errors import Refused
+from stockctl.core.units import format_size
+from stockctl.system.host import Host
+from stockctl.system.local import LocalHost
+from stockctl.system.postgres import Database, errors
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_TIMEOUT_S = 60.0
+_MOST_JOBS = 4
+_MAJOR = re.compile(r"\d+")
+_UNTRUSTED = """
+SELECT DISTINCT name FROM pg_available_extension_versions
+WHERE superuser AND NOT trusted AND name = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes that are free where the server has its data; None where nobody can tell."""
+
+    free_bytes: int | None
+    folder: str
+
+
+def require_server(connection: Connection[Any], backup: Backup) -> None:
+    """Raises Refused for an older server than the backup's, or one that lacks an extension."""
+    ours = connection.info.server_version // 10000
+    found = _MAJOR.match(backup.server_version)
+    theirs = int(found[0]) if found else 0
+    if theirs > ours:
+        raise Refused(
+            f"backup {backup.id} is of PostgreSQL {theirs}, this server is {ours}",
+            hint="A dump goes into the same version or a newer one.",
+        )
+    lacking = unavailable(connection, backup.extensions)
+    if lacking:
+        raise Refused(
+            f"this server has no extension {', '.join(lacking)}, which backup {backup.id} needs",
+            hint="Install its package on the server, then restore again.",
+        )
+    with errors("look for the extensions"):
+        names = [name for name, _version, _schema in backup.extensions]
+        rows = connection.execute(_UNTRUSTED, (names,)).fetchall()
+    if rows and not is_superuser(connection):
+        raise Refused(
+            f"it takes a superuser to create {', '.join(name for (name,) in rows)}",
+            hint="Restore with a database.url whose user is one.",
+        )
+
+
+def require_roles(
+    connection: Connection[Any], backup: Backup, wanted: Properties
+) -> tuple[Role, ...]:
+    """The roles to be created first. Raises Refused where one is needed and not in the manifest."""
+    known = backup.globals.roles if backup.globals else ()
+    absent = missing(connection, known)
+    with errors("look for the roles"):
+        there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+    needed = {wanted.owner, *(s.role for s in wanted.settings), ""} - {""}
+    needed |= {name for g in wanted.grants for name in (g.grantor, g.grantee) if name}
+    lacking = sorted(needed - there - {role.name for role in absent})
+    if lacking:
+        raise Refused(
+            f"this server has no role {', '.join(lacking)}, which the database needs",
+            hint="CREATE ROLE … first, then restore again.",
+        )
+    return absent
+
+
+def require_room(room: Room, needed_bytes: int) -> None:
+    """Raises Refused when the copy will not fit beside what is there."""
+    if room.free_bytes is not None and room.free_bytes < needed_bytes * 1.1:
+        raise Refused(
+            f"too little disk: the copy needs about {format_size(needed_bytes * 1.1)}, and"
+            f" {format_size(room.free_bytes)} are free in {room.folder}",
+            hint="Make room: drop databases that earlier restores kept, or grow the disk.",
+        )
+
+
+def look_for_room(connection: Connection[Any], database: Database, host: Host) -> Room:
+    """Asks the container, or this machine where the server is on it."""
+    with errors("ask where the data is"):
+        row = connection.execute(
+            "SELECT setting FROM pg_settings WHERE name = 'data_directory'"
+        ).fetchone()
+    if row is None:  # only some roles may see it
+        return Room(None, "")
+    folder = str(row[0])
+    if database.tools.prefix:
+        asked = Command((*database.tools.prefix, "df", "-Pk", folder))
+        said = host.run(asked, timeout_s=_TIMEOUT_S, check=False)
+        fields = said.stdout.splitlines()[-1].split() if said.ok and said.stdout.strip() else []
+        free = fields[3] if len(fields) > 3 else ""
+        return Room(int(free) * 1024 if free.isdigit() else None, folder)
+    here = database.dsn.host.startswith("/") or database.dsn.host in ("localhost", "127.0.0.1")
+    if here and isinstance(host, LocalHost):
+        try:
+            return Room(shutil.disk_usage(folder).free, folder)
+        except OSError:  # in a container, or closed to us
+            pass
+    return Room(None, folder)
+
+
+def choose_jobs(
+    backup: Backup, database: Database, host: Host, directory: Path, wanted: int | None
+) -> tuple[int, str]:
+    """How many connections restore at once, and why only one, where it is one. Several need the
+    decoded dump in a file on the machine where pg_restore runs."""
+    if wanted == 1:
+        return 1, ""
+    if database.tools.prefix or not isinstance(host, LocalHost):
+        return 1, "pg_restore runs elsewhere, and there is no file for it there"
+    size = backup.dump_bytes or backup.database_bytes
+    there = next(each for each in (directory, *directory.parents) if each.exists())
+    free = shutil.disk_usage(there).free
+    if free < size * 1.05:
+        return 1, f"{format_size(free)} free in {directory}, too little for the decoded dump"
+    return wanted or min(_MOST_JOBS, os.cpu_count() or 1), ""
+
+
+def require_tools(connection: Connection[Any], database: Database, host: Host) -> None:
+    """Raises ToolFailed unless pg_restore is of the server's version."""
+    require_client(host, database, "pg_restore", connection.info.server_version // 10000)
+
+
+def require_no_superuser(contents: Contents) -> None:
+    """Raises Refused for a dump with something in it that only a superuser can make."""
+    found = contents.of_kind(*NEEDS_SUPERUSER)
+    if found:
+        raise Refused(
+            "the dump holds what only a superuser can make, and it is not restored as one",
+            details="\n".join(f"{each.kind.lower()} {each.name}" for each in found[:20]),
+            hint="If you trust all that is in it: --trust-dump.",
+        )

@@ -1,0 +1,177 @@
+"""What a restore would do, looked up before anything is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stockctl.backup import preflight
+from stockctl.backup.fingerprint import Fingerprint, fingerprint
+from stockctl.backup.globals import Role
+from stockctl.backup.manifest import Backup
+from stockctl.backup.properties import Properties, describe, exists
+from stockctl.backup.swap import free_name, kept, maintenance
+from stockctl.core.errors import Refused
+from stockctl.system.host import Host
+from stockctl.system.postgres import Database, errors
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# What `--no-owner --no-acl` drops.
+_SHARED = """
+SELECT c.oid::regclass::text
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_database d ON d.datname = current_database()
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND (c.relowner <> d.datdba
+       OR EXISTS (SELECT FROM aclexplode(c.relacl) WHERE grantee <> c.relowner))
+ORDER BY 1
+"""
+_SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What a restore would do, and what it would lose.
+
+    `lost_window_s`: what was written in the seconds since the backup's snapshot is only in the
+    kept database afterwards. `live` counts the rows of the live database; None when it lets
+    nobody in, or is not there: then `previous_database` is None too, and `roles` are created.
+    `kept_before` are the replaced databases of earlier restores; they take disk, nothing else.
+    `warnings` name what the live database has and the restored one will lack. `one_stream` says
+    why there are no parallel jobs. `trusted`: restored as the owner, even if that is a superuser.
+    """
+
+    backup: Backup
+    database: str
+    new_database: str
+    previous_database: str | None
+    lost_window_s: float
+    live: Fingerprint | None
+    live_bytes: int
+    kept_before: tuple[str, ...]
+    jobs: int
+    one_stream: str = ""
+    roles: tuple[Role, ...] = ()
+    trusted: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def live_rows(self) -> int | None:
+        return None if self.live is None else sum(rows for _table, rows in self.live)
+
+    @property
+    def lost_rows(self) -> tuple[str, ...]:
+        """One line for each table that has another number of rows now. A row that was changed, or
+        replaced by another, does not show here."""
+        if self.live is None:
+            return ()
+        then, now = dict(self.backup.fingerprint), dict(self.live)
+        return tuple(
+            f"{table}: {then.get(table, 'none')} in the backup, {now.get(table, 'none')} now"
+            for table in sorted(then.keys() | now.keys())
+            if then.get(table) != now.get(table)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """`jobs` None: as many as there are processors, four at most. `trusted`: see RestorePlan."""
+
+    jobs: int | None = None
+    trusted: bool = False
+
+
+def plan_restore(
+    backup: Backup,
+    database: Database,
+    now: datetime,
+    *,
+    host: Host,
+    directory: Path,
+    options: RestoreOptions = RestoreOptions(),
+) -> RestorePlan:
+    """Looks, changes nothing. Raises Refused for what would fail later, ToolFailed, DatabaseFailed,
+    DatabaseUnreachable."""
+    name = database.dsn.database
+    with maintenance(database) as connection:
+        live = describe(connection, name) if exists(connection, name) else None
+        refuse_prepared(connection, name)
+        preflight.require_server(connection, backup)
+        preflight.require_tools(connection, database, host)
+        wanted = live or from_manifest(backup, name)
+        roles = preflight.require_roles(connection, backup, wanted) if live is None else ()
+        room = preflight.look_for_room(connection, database, host)
+        preflight.require_room(room, backup.database_bytes)
+        inside = _inside(database) if live and live.allows_connections else None
+        jobs, why = preflight.choose_jobs(backup, database, host, directory, options.jobs)
+        return RestorePlan(
+            backup=backup,
+            database=name,
+            new_database=free_name(connection, name, "restore", now),
+            previous_database=free_name(connection, name, "before", now) if live else None,
+            lost_window_s=(now - backup.created_at).total_seconds(),
+            live=inside[0] if inside else None,
+            live_bytes=_bytes(connection, name) if live else 0,
+            kept_before=kept(connection, name),
+            jobs=jobs,
+            one_stream=why,
+            roles=roles,
+            trusted=options.trusted,
+            warnings=inside[1] if inside else (),
+        )
+
+
+def from_manifest(backup: Backup, name: str) -> Properties:
+    """What a database is made like that is not there. Raises Refused for a backup that is too old
+    to know."""
+    if backup.globals is None:
+        raise Refused(
+            f"there is no database {name} on this server, and backup {backup.id} does not hold"
+            " what it was like",
+            hint="Create it empty, with the owner it should have, then restore.",
+        )
+    return replace(backup.globals.database, name=name)
+
+
+def _bytes(connection: Connection[Any], name: str) -> int:
+    with errors(f"measure {name}"):
+        row = connection.execute("SELECT pg_database_size(%s::name)", (name,)).fetchone()
+    return row[0] if row else 0
+
+
+def refuse_prepared(connection: Connection[Any], name: str) -> None:
+    """Raises Refused: a database with a prepared transaction cannot be renamed."""
+    with errors("look for prepared transactions"):
+        found = connection.execute(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = %s ORDER BY 1", (name,)
+        ).fetchall()
+    if found:
+        raise Refused(
+            f"{name} has prepared transactions, and with those it cannot be renamed",
+            details="\n".join(gid for (gid,) in found),
+            hint="COMMIT PREPARED or ROLLBACK PREPARED each of them, then restore again.",
+        )
+
+
+def _inside(database: Database) -> tuple[Fingerprint, tuple[str, ...]]:
+    """Rows of the live database, and warnings about what a restore does not bring back."""
+    name = database.dsn.database
+    with database.connect() as connection, errors(f"look into {name}"):
+        rows = fingerprint(connection)
+        shared = [each for (each,) in connection.execute(_SHARED).fetchall()]
+        slots = [each for (each,) in connection.execute(_SLOTS).fetchall()]
+    warnings = []
+    if shared:
+        warnings.append(
+            f"{len(shared)} tables or views have owners or privileges beside the database's owner;"
+            f" afterwards all is its owner's, so grant again: {', '.join(shared[:5])}"
+        )
+    if slots:
+        warnings.append(f"logical replication slots stay with the old one: {', '.join(slots)}")
+    return rows, tuple(warnings)

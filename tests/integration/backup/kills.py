@@ -1,0 +1,23 @@
+"""Runs a victim that is killed at an event, on a bench's database and store."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+VICTIM = Path(__file__).with_name("victim.py")
+
+
+def killed(bench: Any, verb: str, point: str) -> None:
+    dsn, tools = bench.database.dsn, bench.database.tools
+    where = (dsn.host, dsn.user, dsn.database, tools.folder, bench.store.path, bench.directory)
+    done = subprocess.run(
+        [sys.executable, str(VICTIM), *map(str, where), verb, point],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr

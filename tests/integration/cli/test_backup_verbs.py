@@ -1,0 +1,47 @@
+"""The verbs of `backup`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def test_verify_and_drill(stockctl: Any, project: Path) -> None:
+    made = stockctl("backup", "create", "local", "--json").document["data"]["backup"]
+    assert (made["verified"], made["drilled_at"]) == ("bytes", None)
+    (checked,) = stockctl("backup", "verify", "local", "--json").document["data"]["checked"]
+    assert (checked["id"], checked["ok"], checked["depth"]) == (made["id"], True, "archive")
+    done = stockctl("backup", "verify", "local", "--drill", "--json")
+    assert done.code == 0, done.err
+    (checked,) = done.document["data"]["checked"]
+    assert checked["rows_match"] is True
+    assert checked["restore_s"] > 0
+    folder = project / ".stockctl" / "local"
+    assert not (folder / "drill").exists()
+    (listed,) = stockctl("backup", "list", "local", "--json").document["data"]["backups"]
+    assert listed["restore_s"] == checked["restore_s"]
+    assert "drilled" in stockctl("backup", "list", "local").out
+    assert stockctl("backup", "pin", "local").code == 0
+    assert "(pinned)" in stockctl("backup", "show", "local", "--backup", made["id"]).out
+    assert stockctl("backup", "undo", "local", "--yes").code == 4  # no restore yet
+
+
+def test_verify_all_goes_on_after_a_broken_one(stockctl: Any, project: Path) -> None:
+    store = project / ".stockctl" / "local" / "backups"
+    for _ in range(2):
+        assert stockctl("backup", "create", "local").code == 0
+    first, second = sorted(store.glob("*.zst"))
+    data = bytearray(first.read_bytes())
+    data[len(data) // 2] ^= 4
+    first.write_bytes(bytes(data))
+    done = stockctl("backup", "verify", "local", "--all", "--json")
+    assert done.code == 8
+    checked = {each["id"]: each["ok"] for each in done.document["data"]["checked"]}
+    assert checked == {second.name.split(".")[1]: True, first.name.split(".")[1]: False}
+    assert "FAILED" in stockctl("backup", "list", "local").out
+    assert stockctl("backup", "verify", "local", "--all", "--backup", "x").code == 2
+    assert stockctl("backup", "verify", "local", "--on-server").code == 2
+    manifest = next(store.glob(f"{second.name.split('.zst')[0].removesuffix('.dump')}.json"))
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "rows": 7}))
+    assert stockctl("backup", "verify", "local", "--all").code == 8

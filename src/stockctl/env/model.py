@@ -6,6 +6,8 @@ every field has one. Keys appear here when the code behind them works, not befor
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import (
     Field,
     StrictBool,

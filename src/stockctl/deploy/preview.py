@@ -8,6 +8,7 @@ from stockctl.core.errors import HostFailed, ToolFailed
 from stockctl.core.units import format_duration
 from stockctl.db.lint.locks import TableLock, expected
 from stockctl.db.migration import Migration
+from stockctl.deploy import handover
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.rollout import DeployPlan
@@ -42,7 +43,7 @@ def preview(site: Site, plan: DeployPlan) -> Preview:
         migrations=_locks(migrations_of(site), plan.pending or ()),
         steps=_steps(site, plan),
         outage=_outage(site, plan),
-        way_back=_way_back(plan),
+        way_back=_way_back(site, plan),
     )
 
 
@@ -67,28 +68,37 @@ def _locks(
 
 def _steps(site: Site, plan: DeployPlan) -> tuple[str, ...]:
     """By the names that progress and history show."""
-    deploy = site.environment.deploy
+    deploy, checks = site.environment.deploy, plan.smoke_checks > 0
     hooks = site.environment.hooks if site.hooks else None
-    steps = [
+    asked = ("hook before-switch", bool(hooks and hooks.before_switch))
+    told = ("hook after-switch", bool(hooks and hooks.after_switch))
+    first = [
         ("hook before-deploy", bool(hooks and hooks.before_deploy)),
         ("image", True),
         ("services", bool(plan.long_lived)),
         ("backup", plan.backup),
-        ("migrate", plan.database and site.environment.database is not None),
+        ("migrate", plan.database),
         ("release command", bool(deploy.release_command)),
-        ("hook before-switch", bool(hooks and hooks.before_switch)),
-        ("replace", True),
-        ("healthy", True),
-        ("hook after-switch", bool(hooks and hooks.after_switch)),
-        ("smoke", plan.smoke_checks > 0),
-        ("hook after-deploy", bool(hooks and hooks.after_deploy)),
     ]
-    return tuple(name for name, wanted in steps if wanted)
+    if site.rolling:
+        canary = [(f"canary {percent} %", plan.previous is not None) for percent in deploy.canary]
+        candidate = [("start", True), ("healthy", True), ("smoke candidate", checks)]
+        middle = [*candidate, asked, *canary, ("switch", True), told, ("smoke", checks)]
+        middle.append(("watch", deploy.watch > 0))
+    else:
+        middle = [asked, ("replace", True), ("healthy", True), told, ("smoke", checks)]
+    last = ("hook after-deploy", bool(hooks and hooks.after_deploy))
+    return tuple(name for name, wanted in (*first, *middle, last) if wanted)
 
 
 def _outage(site: Site, plan: DeployPlan) -> str:
     """With `recreate` from the stop of the old container until the new one is healthy; how long
-    that took the last time is the best guess."""
+    that took the last time is the best guess. With `rolling` only where the proxy takes the port
+    over from a container that has it."""
+    if site.rolling:
+        if not handover.needed(site):
+            return "none: the proxy takes the requests from one release to the other"
+        return "once, while the proxy takes the port over: a container's stop and a start, measured"
     if plan.previous is None:
         return "none: nothing serves yet"
     what = "while the container is replaced"
@@ -104,11 +114,14 @@ def _last_replacement(releases: list[Release]) -> float | None:
     return None
 
 
-def _way_back(plan: DeployPlan) -> str:
+def _way_back(site: Site, plan: DeployPlan) -> str:
     if plan.previous is None:
         return "none: it is the first release; if it fails it is removed again"
     before = f"{plan.previous.id} ({plan.previous.version})"
-    text = f"to {before}, code and configuration, by stockctl deploy rollback"
+    text = f"to {before}, code and configuration: stockctl deploy rollback"
+    if site.rolling:
+        soak = format_duration(site.environment.deploy.soak)
+        text += f"; for {soak} it runs on, and going back is a switch"
     if plan.waiting:
-        text += f"; closed once {', '.join(plan.waiting)} are applied (deploy contract)"
+        text += f"; closed by stockctl deploy contract, which applies {', '.join(plan.waiting)}"
     return text

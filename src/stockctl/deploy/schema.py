@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import DatabaseUnreachable, Refused
+from stockctl.core.units import format_duration
 from stockctl.db.ledger import Entry, Status, read_status
 from stockctl.db.migration import Migration, Phase
 from stockctl.db.plan import MigratePlan, RollbackPlan, plan_migrate, plan_rollback
@@ -136,6 +137,7 @@ def plan_contract(site: Site) -> ContractPlan:
     migrations = migrations_of(site)
     if site.database is None or not migrations:
         raise Refused(f"{site.environment.name} has no migrations")
+    _refuse_in_soak(site, live)
     status = read_status(site.database, migrations)
     todo = plan_migrate(status, migrations, to=None, phase=Phase.CONTRACT)
     chosen = tuple(each for each in todo.migrations if live.expects(each.id))
@@ -151,6 +153,22 @@ def _closed(site: Site, chosen: Sequence[Migration], live: Release) -> tuple[Rel
         and release.id != live.id
         and any(not release.expects(each.id) for each in chosen)
     )
+
+
+def _refuse_in_soak(site: Site, live: Release) -> None:
+    """While the release before runs on for a way back in seconds, nothing closes that way."""
+    standing = site.releases.standing()
+    if not site.rolling or standing is None or standing.since is None or not standing.replaced:
+        return
+    served_s = (site.clock.now() - standing.since).total_seconds()
+    left_s = site.environment.deploy.soak - served_s
+    if left_s > 0:
+        raise Refused(
+            f"{live.id} serves since {format_duration(max(served_s, 0.0))}: its soak is not over,"
+            f" and {standing.replaced} still runs as the way back",
+            hint=f"Wait {format_duration(left_s)} (deploy.soak), and look how it does meanwhile.",
+            retry_after_s=round(left_s, 1),
+        )
 
 
 def contract(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
-from stockctl.core.errors import MigrationFailed, Where
+from stockctl.core.errors import MigrationFailed, Refused, Where
 from stockctl.db.statements import position, split
 
 _WIDTH = 100
 
 HINTS: dict[type[psycopg.Error], str] = {
     psycopg.errors.LockNotAvailable: (
-        "Another session holds a lock on the table. Try again, or raise database.lock_timeout."
+        "Another session holds a lock on the table. Try again when it is done. One attempt waits"
+        " for database.lock_timeout, attempts are made for database.lock_retry."
     ),
     psycopg.errors.QueryCanceled: (
         "If it needs the time it took, raise database.statement_timeout and run it again."
@@ -20,16 +24,17 @@ HINTS: dict[type[psycopg.Error], str] = {
 
 
 def failed(
-    identity: str, file: str, sql: str, error: psycopg.Error, done: int | None
+    identity: str, file: str, sql: str, error: psycopg.Error, done: int | None, *, before: int = 0
 ) -> MigrationFailed:
     """`done` statements of the file had succeeded before one failed; None: it was none of them.
+    `before` is the length of what was sent ahead of `sql` in one text, in characters.
 
     PostgreSQL gives a position for what it cannot parse or resolve, in characters from 1
     (https://www.postgresql.org/docs/current/protocol-error-fields.html); for the rest the
     number of results tells the statement.
     """
     said = error.diag
-    exact = int(said.statement_position) - 1 if said.statement_position else None
+    exact = int(said.statement_position) - 1 - before if said.statement_position else None
     statements = split(sql)
     offset = exact
     if offset is None and done is not None and done < len(statements):
@@ -52,3 +57,23 @@ def _excerpt(sql: str, line: int, column: int) -> str:
     start = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
     label = f"{line}: "
     return f"{label}{text[start : start + _WIDTH]}\n{' ' * (len(label) + column - 1 - start)}^"
+
+
+@contextmanager
+def blamed_on(identity: str, file: str, text: str) -> Iterator[None]:
+    """What only fails at COMMIT (a deferred constraint) is the file's doing all the same."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise failed(identity, file, text, error, None) from error
+
+
+@contextmanager
+def said_before(count: int, verb: str) -> Iterator[None]:
+    """How many went well before the one that did not."""
+    try:
+        yield
+    except (MigrationFailed, Refused) as error:
+        before = f"{count} before it {'is' if count == 1 else 'are'} {verb}. " if count else ""
+        error.hint = before + error.hint
+        raise

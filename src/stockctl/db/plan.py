@@ -29,6 +29,7 @@ class MigratePlan:
     known: tuple[Migration, ...]
     to: str | None
     phase: Phase | None
+    allow_out_of_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,23 @@ class RollbackPlan:
 
 
 def plan_migrate(
-    status: Status, migrations: Sequence[Migration], *, to: str | None, phase: Phase | None
+    status: Status,
+    migrations: Sequence[Migration],
+    *,
+    to: str | None,
+    phase: Phase | None,
+    allow_out_of_order: bool = False,
 ) -> MigratePlan:
-    """All that is pending, up to and with `to`, of one phase or of both.
+    """All that is pending, up to and with `to`, of one phase or of both; with
+    `allow_out_of_order` also what should have been applied before something that is.
 
     Raises UsageError for an unknown `to`; Refused when the database and the files contradict
     each other, or when something to apply needs something that is left out.
     """
     last = find(to, [migration.id for migration in migrations]) if to is not None else None
-    _refuse(
-        [each for each in status.blocking if not (each.resumable and each.stage is Stage.APPLYING)],
-        "migrate",
-    )
-    open_ids = {entry.id for entry in status.entries if _open(entry)}
-    todo = [each for each in migrations if each.id in open_ids and (not last or each.id <= last)]
+    wanted = {entry.id for entry in status.entries if _wanted(entry, allow_out_of_order)}
+    _refuse([entry for entry in status.blocking if entry.id not in wanted], "migrate")
+    todo = [each for each in migrations if each.id in wanted and (not last or each.id <= last)]
     chosen = tuple(each for each in todo if phase in (None, each.phase))
     left = [each for each in todo if phase not in (None, each.phase)]
     for migration in chosen:
@@ -70,11 +74,16 @@ def plan_migrate(
     waiting = tuple(
         Waiting(each.id, f"a migration of the {each.phase} phase runs by itself") for each in left
     )
-    return MigratePlan(chosen, waiting, tuple(migrations), to, phase)
+    return MigratePlan(chosen, waiting, tuple(migrations), to, phase, allow_out_of_order)
 
 
-def _open(entry: Entry) -> bool:
-    return entry.state in (State.PENDING, State.DIRTY)
+def _wanted(entry: Entry, allow_out_of_order: bool) -> bool:
+    """To be applied: also what was left half-way and can be begun again."""
+    if entry.state is State.DIRTY:
+        return entry.resumable and entry.stage is Stage.APPLYING
+    return entry.state is State.PENDING or (
+        allow_out_of_order and entry.state is State.OUT_OF_ORDER
+    )
 
 
 def _refuse_dependent(migration: Migration, left: list[Migration]) -> None:

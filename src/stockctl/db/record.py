@@ -12,10 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from psycopg import Connection, sql
+from psycopg import Connection
 from psycopg.rows import class_row
 
 from stockctl.db.migration import Migration
+from stockctl.db.wire import literal
 
 TABLE = "_stockctl_migrations"
 YOYO_TABLE = "_yoyo_migration"  # yoyo.migrations.default_migration_table
@@ -107,15 +108,15 @@ def create_table(connection: Connection[Any]) -> None:
     connection.execute(_CREATE)
 
 
-def write_record(
+def recorded(
     connection: Connection[Any],
     migration: Migration,
     stage: Stage,
     who: str,
     duration_s: float | None = None,
-) -> None:
-    """The row of a migration, as it now is."""
-    values = {
+) -> bytes:
+    """SQL: the row of a migration, as it now is."""
+    values: dict[str, str | bool | float | None] = {
         "id": migration.id,
         "checksum": migration.checksum,
         "phase": migration.phase,
@@ -127,26 +128,24 @@ def write_record(
         "applied_by": who,
         "duration_s": duration_s,
     }
-    names = [sql.Identifier(name) for name in values]
-    connection.execute(
-        sql.SQL(
-            "INSERT INTO {table} ({names}) VALUES ({values})"
-            " ON CONFLICT (id) DO UPDATE SET ({names}, applied_at)"
-            " = ROW({values}, clock_timestamp())"
-        ).format(
-            table=sql.Identifier(TABLE),
-            names=sql.SQL(", ").join(names),
-            values=sql.SQL(", ").join(map(sql.Placeholder, values)),
-        ),
-        values,
+    names = ", ".join(values).encode()
+    literals = b", ".join(literal(connection, value) for value in values.values())
+    excluded = ", ".join(f"excluded.{name}" for name in values).encode()
+    return (
+        b"INSERT INTO %b (%b) VALUES (%b) ON CONFLICT (id) DO UPDATE SET (%b, applied_at)"
+        b" = ROW(%b, clock_timestamp());" % (TABLE.encode(), names, literals, names, excluded)
     )
 
 
-def write_stage(connection: Connection[Any], identity: str, stage: Stage) -> None:
-    """Where a migration is that has a row already."""
-    connection.execute(f"UPDATE {TABLE} SET state = %s WHERE id = %s", (stage, identity))
+def staged(connection: Connection[Any], identity: str, stage: Stage) -> bytes:
+    """SQL: where a migration is that has a row already."""
+    return b"UPDATE %b SET state = %b WHERE id = %b;" % (
+        TABLE.encode(),
+        literal(connection, stage),
+        literal(connection, identity),
+    )
 
 
-def delete_record(connection: Connection[Any], identity: str) -> None:
-    """Forget the row of a migration that is not applied any more."""
-    connection.execute(f"DELETE FROM {TABLE} WHERE id = %s", (identity,))
+def forgotten(connection: Connection[Any], identity: str) -> bytes:
+    """SQL: no row for a migration that is not applied any more."""
+    return b"DELETE FROM %b WHERE id = %b;" % (TABLE.encode(), literal(connection, identity))

@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import Connection, generators, sql
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg import Connection, sql
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from stockctl.core.clock import Clock
 from stockctl.core.errors import Locked
-from stockctl.db.backend import Backend
+from stockctl.db.blockers import Watch
 from stockctl.db.failure import failed
 from stockctl.db.record import create_table
+from stockctl.db.wire import ask, failure, readable
+from stockctl.db.yoyo_ledger import create_tables
 from stockctl.system.journal_file import operator
 from stockctl.system.pooler import require_session
 from stockctl.system.postgres import CLIENT_CHECK, Database, errors
 
 # "stoc", "migr": the two halves of the advisory lock's key
 LOCK_KEY = (0x73746F63, 0x6D696772)
+LOCK_WAIT_S = 60.0
 _POLL_S = 0.25
 _RETRY_S = 5.0
 _NAME_LIMIT = 63  # bytes, NAMEDATALEN - 1
@@ -45,26 +49,50 @@ SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'a local socket'
  WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid, l.objsubid) = (%s, %s, 2)
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-_COPYING = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
+# A migration's transaction begins with the lock once more, for as long as it lives: whatever a
+# file before it did (pg_advisory_unlock_all), no two run at once. 1 / 0 where somebody has it.
+_FENCE = f"SELECT 1 / pg_catalog.pg_try_advisory_xact_lock({LOCK_KEY[0]}, {LOCK_KEY[1]})::int; "
+_BEGIN = f"BEGIN; {_FENCE}"
+_BEGIN_RESULTS = 2
+# What was put off to the end of the transaction is due before our own statements, under the
+# settings of the file.
+_DUE = b"SET CONSTRAINTS ALL IMMEDIATE;"
+_SOON_S = 0.5  # a statement that takes longer may be waiting for somebody
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a statement may wait for a lock, and run. 0 is for ever."""
+    """How long a statement may wait for a lock, and run. 0 is for ever.
+
+    `lock_retry_s`: how long a transaction that could not have a lock is begun again.
+    """
 
     lock_timeout_s: float
     statement_timeout_s: float
+    lock_retry_s: float = 0.0
 
 
 class Session:
     """Statements on a connection whose settings nobody's file can change for the next one."""
 
-    def __init__(self, connection: Connection[Any], limits: Limits) -> None:
+    def __init__(self, connection: Connection[Any], limits: Limits, watch: Watch) -> None:
         self.connection = connection
         self.who = operator()
-        self.yoyo = Backend(connection, self.who)
-        self._limits = limits
+        self.limits = limits
+        self.watch = watch
         connection.prepare_threshold = None  # `settle` forgets prepared statements
+        self._settled = {patient: self._settling(patient) for patient in (False, True)}
+
+    def _settling(self, patient: bool) -> bytes:
+        lock_s = 0.0 if patient else self.limits.lock_timeout_s
+        name = f"stockctl db ({self.who})".encode()[:_NAME_LIMIT].decode(errors="ignore")
+        settings = sql.SQL(_SETTINGS).format(
+            application=sql.Literal(name),
+            lock=sql.Literal(f"{round(lock_s * 1000)}ms"),
+            run=sql.Literal(f"{round(self.limits.statement_timeout_s * 1000)}ms"),
+            check=sql.Literal(CLIENT_CHECK),
+        )
+        return (sql.SQL(_FORGET) + settings).as_bytes(self.connection) + b";"
 
     def settle(self, *, patient: bool = False) -> None:
         """Back to the settings of a new connection, and ours; `patient` waits for locks.
@@ -72,26 +100,24 @@ class Session:
         Also before the marks are written: a file may have ended with another role or an empty
         search_path (each pg_dump begins with one).
         """
-        lock_s = 0.0 if patient else self._limits.lock_timeout_s
-        name = f"stockctl db ({self.who})".encode()[:_NAME_LIMIT].decode(errors="ignore")
-        settings = sql.SQL(_SETTINGS).format(
-            application=sql.Literal(name),
-            lock=sql.Literal(f"{round(lock_s * 1000)}ms"),
-            run=sql.Literal(f"{round(self._limits.statement_timeout_s * 1000)}ms"),
-            check=sql.Literal(CLIENT_CHECK),
-        )
-        self.connection.execute(sql.SQL(_FORGET) + settings)
+        self._say(self._settled[patient])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block or nothing. On an interrupt the session closes, which is nothing."""
-        self.connection.execute("BEGIN")
+        with self.all_or_nothing():
+            self._begin()
+            yield
+            self._say(b"COMMIT")
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Takes back what the block has begun, when it fails."""
         try:
             yield
         except Exception:
             self.abort()
             raise
-        self.connection.execute("COMMIT")
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
@@ -107,24 +133,54 @@ class Session:
         with suppress(psycopg.Error):
             self.connection.execute("ROLLBACK")
 
-    def run(self, identity: str, file: str, text: str) -> None:
+    def run(self, identity: str, file: str, text: str, *, begin: bool = False) -> None:
         """The file as one simple query. Raises MigrationFailed with the place in the file.
 
-        The number of results tells which statement failed; a cursor keeps that to itself.
+        `begin`: in a transaction of its own, which stays open for `commit`.
         """
-        pgconn = self.connection.pgconn
+        before = _BEGIN if begin else ""
         try:
-            pgconn.send_query(text.encode())
-            results = self.connection.wait(generators.execute(pgconn))
+            results = self._ask((before + text).encode())
         except psycopg.Error as error:  # the connection is gone
             raise failed(identity, file, text, error, None) from error
-        last = results[-1]
-        if last.status == ExecStatus.FATAL_ERROR:
-            cause: psycopg.Error = psycopg.errors.error_from_result(last)
-            raise failed(identity, file, text, cause, len(results) - 1) from cause
-        if last.status in _COPYING:
-            cause = psycopg.ProgrammingError("COPY from or to the client has no client here")
-            raise failed(identity, file, text, cause, len(results) - 1) from cause
+        if found := failure(results):
+            done = len(results) - 1 - (_BEGIN_RESULTS if begin else 0)
+            if done == -1:
+                raise self._locked() from found
+            raise failed(identity, file, text, found, max(done, 0), before=len(before)) from found
+
+    def commit(self, marks: bytes) -> None:
+        """The end of a transaction that `run` began: `finish` and COMMIT, in one trip."""
+        self.finish(marks + b"COMMIT")
+
+    def finish(self, marks: bytes) -> None:
+        """What the file put off, then the marks. Raises psycopg.Error, the file's doing."""
+        if not readable(self.connection):
+            self._say(_DUE)
+            self.settle()
+        self._say(_DUE + self._settled[False] + marks)
+
+    def record(self, marks: bytes) -> None:
+        """The marks by themselves, in a transaction. Raises psycopg.Error and Locked."""
+        self.settle()
+        with self.transaction():
+            self._say(marks)
+
+    def _begin(self) -> None:
+        try:
+            self._say(_BEGIN.encode())
+        except psycopg.errors.DivisionByZero as error:
+            raise self._locked() from error
+
+    def _say(self, text: bytes) -> None:
+        """Statements of ours, of which none may fail. Raises psycopg.Error."""
+        if error := failure(ask(self.connection, text)):
+            raise error
+
+    def _ask(self, text: bytes) -> list[PGresult]:
+        self.watch.begin()
+        silence_s = min(_SOON_S, self.limits.lock_timeout_s / 2 or _SOON_S)
+        return ask(self.connection, text, silence_s=silence_s, on_silence=self.watch.look)
 
     def hold_lock(self, clock: Clock, wait_s: float) -> None:
         """The lock, until the connection closes. Raises Locked.
@@ -168,12 +224,13 @@ def open_session(
         connection = database.connect()
         try:
             require_session(database.dsn, connection, "change the schema")
-            session = Session(connection, limits)
-            session.settle()
-            session.hold_lock(clock, lock_wait_s)
-            session.yoyo.create_tables()
-            create_table(connection)
-            yield session
+            with Watch(database, connection) as watch:
+                session = Session(connection, limits, watch)
+                session.settle()
+                session.hold_lock(clock, lock_wait_s)
+                create_tables(connection)
+                create_table(connection)
+                yield session
         except BaseException:
             _cancel(connection)
             raise

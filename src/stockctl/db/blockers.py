@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
+from psycopg.rows import class_row
 
 from stockctl.core.errors import DatabaseFailed
 from stockctl.db.masking import masked
@@ -21,12 +22,13 @@ _LONGEST = 120  # characters of a query
 # 0 among the blocking processes is a prepared transaction
 # (https://www.postgresql.org/docs/current/functions-info.html, pg_blocking_pids)
 _FIND = """
-SELECT b.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'a prepared transaction'),
-       coalesce(a.usename, ''), coalesce(a.state, ''), coalesce(a.xact_start, a.backend_start),
-       coalesce(a.query, '')
+SELECT b.pid, coalesce(a.usename::text, '') AS user, coalesce(a.state, '') AS state,
+       coalesce(nullif(a.application_name, ''), a.backend_type, 'a prepared transaction')
+           AS application,
+       coalesce(a.xact_start, a.backend_start) AS since, coalesce(a.query, '') AS query
   FROM (SELECT DISTINCT unnest(pg_blocking_pids(%s)) AS pid) b
   LEFT JOIN pg_stat_activity a ON a.pid = b.pid
- ORDER BY 5
+ ORDER BY since
 """
 
 
@@ -53,8 +55,9 @@ class Blocker:
 
 def find_blockers(connection: Connection[Any], pid: int) -> tuple[Blocker, ...]:
     """Those for whom the session `pid` waits; none when it does not."""
-    rows = connection.execute(_FIND, (pid,)).fetchall()
-    return tuple(Blocker(*row, _short(masked(query))) for *row, query in rows)
+    with connection.cursor(row_factory=class_row(Blocker)) as cursor:
+        found = cursor.execute(_FIND, (pid,)).fetchall()
+    return tuple(replace(each, query=_short(masked(each.query))) for each in found)
 
 
 def _short(query: str) -> str:

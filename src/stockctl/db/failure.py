@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 
@@ -23,29 +24,37 @@ HINTS: dict[type[psycopg.Error], str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A script that is run: of which migration, from which file."""
+
+    id: str
+    file: str
+    text: str
+
+
 def failed(
-    identity: str, file: str, sql: str, error: psycopg.Error, done: int | None, *, before: int = 0
+    script: Source, error: psycopg.Error, done: int | None, *, before: int = 0
 ) -> MigrationFailed:
-    """`done` statements of the file had succeeded before one failed; None: it was none of them.
-    `before` is the length of what was sent ahead of `sql` in one text, in characters.
+    """`done` statements of the script had succeeded before one failed; None: it was none of them.
+    `before` is the length of what was sent ahead of it in one text, in characters.
 
     PostgreSQL gives a position for what it cannot parse or resolve, in characters from 1
     (https://www.postgresql.org/docs/current/protocol-error-fields.html); for the rest the
     number of results tells the statement.
     """
-    said = error.diag
+    said, sql = error.diag, script.text
     exact = int(said.statement_position) - 1 - before if said.statement_position else None
-    statements = split(sql)
-    offset = exact
-    if offset is None and done is not None and done < len(statements):
+    offset = min(exact, len(sql.rstrip())) if exact is not None else None
+    if offset is None and done is not None and done < len(statements := split(sql)):
         offset = statements[done].start
     line, column = position(sql, offset) if offset is not None else (None, None)
     words = [said.message_detail, said.message_hint and f"Hint: {said.message_hint}", said.context]
     if line is not None and column is not None:
         words.append(_excerpt(sql, line, column))
     return MigrationFailed(
-        f"{identity} failed: {said.message_primary or str(error).strip()}",
-        where=Where(file, line, column if exact is not None else None),
+        f"{script.id} failed: {said.message_primary or str(error).strip()}",
+        where=Where(script.file, line, column if exact is not None else None),
         details="\n".join(word for word in words if word),
         hint=HINTS.get(type(error), "Mend the file and run the command again."),
     )
@@ -60,12 +69,12 @@ def _excerpt(sql: str, line: int, column: int) -> str:
 
 
 @contextmanager
-def blamed_on(identity: str, file: str, text: str) -> Iterator[None]:
+def blamed_on(script: Source) -> Iterator[None]:
     """What only fails at COMMIT (a deferred constraint) is the file's doing all the same."""
     try:
         yield
     except psycopg.Error as error:
-        raise failed(identity, file, text, error, None) from error
+        raise failed(script, error, None) from error
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from stockctl.core.errors import ConfigurationError, HostFailed, UsageError
 from stockctl.core.report import Finding
 from stockctl.db import checks
 from stockctl.db.script import DOWN, NAME, Phase, Script, finding, read_script
+from stockctl.db.statements import closed
 
 __all__ = ["Migration", "Phase", "new_migration", "read_migrations"]
 
@@ -24,7 +25,10 @@ _SET_FOLDER = "Set database.migrations to the folder that holds them."
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One migration. `checksum` is the sha256 of the up file's bytes."""
+    """One migration. `checksum` is the sha256 of the up file's bytes.
+
+    `statements`: how many the up file has; None where something in it goes on past its end.
+    """
 
     id: str
     path: Path
@@ -36,6 +40,7 @@ class Migration:
     irreversible: str | None
     depends: tuple[str, ...]
     checksum: str
+    statements: int | None = None
 
     @property
     def reversible(self) -> bool:
@@ -112,6 +117,7 @@ def _migration(up: Script, down: Script | None) -> Migration:
         irreversible=up.value("irreversible") or None,
         depends=tuple(" ".join(depends).split()),
         checksum=hashlib.sha256(up.data).hexdigest(),
+        statements=len(up.parts) if closed(up.text, up.parts) else None,
     )
 
 

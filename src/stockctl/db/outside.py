@@ -8,46 +8,41 @@ import psycopg
 
 from stockctl.core.errors import MigrationFailed
 from stockctl.db.concurrently import concurrent_index, drop_index, find_index
+from stockctl.db.failure import Source
 from stockctl.db.ledger import dirty_advice
 from stockctl.db.record import Record, Stage
 from stockctl.db.session import Session
 
 
-def run_outside(
-    session: Session,
-    identity: str,
-    file: str,
-    text: str,
-    stage: Stage,
-    forget: Callable[[], None],
-) -> None:
+def run_outside(session: Session, script: Source, stage: Stage, forget: Callable[[], None]) -> None:
     """One statement, by itself. The caller has noted `stage`; `forget` takes that note back.
 
     A wait for locks is not cut short for CONCURRENTLY: it keeps nobody from writing, and giving
     up would leave an invalid index. Raises MigrationFailed; unless it is certain that nothing
     happened, the note stays, and the migration is dirty.
     """
+    text = script.text
     index = concurrent_index(text)
     session.settle(patient=index is not None)
     try:
-        session.run(identity, file, text)
-        _check_valid(session, identity, text)
+        session.run(script)
+        _check_valid(session, script)
     except MigrationFailed as error:
         if session.connection.broken or not _untouched(session, text, error):
-            advice = dirty_advice(identity, stage, text)
+            advice = dirty_advice(script.id, stage, text)
             error.details = "\n".join(filter(None, (error.details, _left(session, text))))
-            error.hint = f"{identity} is dirty now. Mend the cause, then {advice}."
+            error.hint = f"{script.id} is dirty now. Mend the cause, then {advice}."
         else:
             forget()
         raise
 
 
-def _check_valid(session: Session, identity: str, text: str) -> None:
+def _check_valid(session: Session, script: Source) -> None:
     """`IF NOT EXISTS` takes an invalid index of that name for a good one."""
-    index = concurrent_index(text)
+    index = concurrent_index(script.text)
     found = find_index(session.connection, index) if index else None
     if found and not found.valid:
-        raise MigrationFailed(f"{identity}: the index {found.name} is there, but it is invalid")
+        raise MigrationFailed(f"{script.id}: the index {found.name} is there, but it is invalid")
 
 
 def _untouched(session: Session, text: str, error: MigrationFailed) -> bool:

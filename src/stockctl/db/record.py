@@ -115,7 +115,7 @@ def recorded(
     who: str,
     duration_s: float | None = None,
 ) -> bytes:
-    """SQL: the row of a migration, as it now is."""
+    """SQL: the row of a migration, as it now is. Without `duration_s` the transaction's own."""
     values: dict[str, str | bool | float | None] = {
         "id": migration.id,
         "checksum": migration.checksum,
@@ -126,15 +126,21 @@ def recorded(
         "down": migration.down,
         "state": stage,
         "applied_by": who,
-        "duration_s": duration_s,
     }
-    names = ", ".join(values).encode()
-    literals = b", ".join(literal(connection, value) for value in values.values())
-    excluded = ", ".join(f"excluded.{name}" for name in values).encode()
-    return (
-        b"INSERT INTO %b (%b) VALUES (%b) ON CONFLICT (id) DO UPDATE SET (%b, applied_at)"
-        b" = ROW(%b, clock_timestamp());" % (TABLE.encode(), names, literals, names, excluded)
-    )
+    literals = [literal(connection, value) for value in values.values()]
+    literals.append(_SINCE_BEGIN if duration_s is None else literal(connection, duration_s))
+    return _UPSERT % b", ".join(literals)
+
+
+_SINCE_BEGIN = b"extract(epoch FROM clock_timestamp() - now())"
+_COLUMNS = (
+    "id, checksum, phase, transactional, irreversible, up, down, state, applied_by, duration_s"
+)
+_UPSERT = (
+    f"INSERT INTO {TABLE} ({_COLUMNS}) VALUES (%b) ON CONFLICT (id) DO UPDATE SET"
+    f" ({_COLUMNS}, applied_at) ="
+    f" (excluded.{_COLUMNS.replace(', ', ', excluded.')}, clock_timestamp());"
+).encode()
 
 
 def staged(connection: Connection[Any], identity: str, stage: Stage) -> bytes:

@@ -10,7 +10,7 @@ import psycopg
 from stockctl.core.clock import Clock, SystemClock
 from stockctl.core.errors import MigrationFailed, Refused
 from stockctl.core.progress import Progress
-from stockctl.db.failure import blamed_on, said_before
+from stockctl.db.failure import Source, blamed_on, said_before
 from stockctl.db.loss import Loss, Target, dropped, lock_targets, losses, read_columns
 from stockctl.db.outside import clear_away, run_outside
 from stockctl.db.patience import Patience
@@ -103,7 +103,7 @@ def _try(session: Session, reversal: Reversal) -> None:
     """What cannot run in a transaction is passed over; DROP INDEX CONCURRENTLY loses no data."""
     session.connection.execute("SAVEPOINT script")
     try:
-        session.run(reversal.id, reversal.source, reversal.down)
+        session.run(_script(reversal))
     except MigrationFailed as error:
         if not isinstance(error.__cause__, psycopg.errors.ActiveSqlTransaction):
             raise
@@ -130,31 +130,29 @@ def _revert(
     marks += forgotten(session.connection, reversal.id)
 
     def attempt() -> None:
-        with blamed_on(reversal.id, reversal.source, reversal.down), session.transaction():
+        with blamed_on(script), session.transaction():
             _refuse_losses(losses(session.connection, lock_targets(session.connection, at_stake)))
             session.settle()
-            session.run(reversal.id, reversal.source, reversal.down)
+            session.run(script)
             session.finish(marks)
 
-    complete = record.stage is Stage.REVERTING and clear_away(session, record, reversal.down)
+    script = _script(reversal)
     if reversal.transactional:
         session.settle()
         patience.insist(reversal.id, attempt)
         return
-    if not complete:
-        _run_outside(session, reversal)
-    with blamed_on(reversal.id, reversal.source, reversal.down):
+    if record.stage is not Stage.REVERTING or not clear_away(session, record, reversal.down):
+        _outside(session, script)
+    with blamed_on(script):
         session.record(marks)
 
 
-def _run_outside(session: Session, reversal: Reversal) -> None:
+def _outside(session: Session, script: Source) -> None:
     connection = session.connection
-    session.record(staged(connection, reversal.id, Stage.REVERTING))
-    run_outside(
-        session,
-        reversal.id,
-        reversal.source,
-        reversal.down,
-        Stage.REVERTING,
-        lambda: session.record(staged(connection, reversal.id, Stage.APPLIED)),
-    )
+    session.record(staged(connection, script.id, Stage.REVERTING))
+    stays = staged(connection, script.id, Stage.APPLIED)
+    run_outside(session, script, Stage.REVERTING, lambda: session.record(stays))
+
+
+def _script(reversal: Reversal) -> Source:
+    return Source(reversal.id, reversal.source, reversal.down)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from stockctl.core.clock import Clock, SystemClock
 from stockctl.core.progress import Progress
-from stockctl.db.failure import blamed_on, said_before
+from stockctl.db.failure import Source, blamed_on, said_before
 from stockctl.db.ledger import compare
 from stockctl.db.migration import Migration
 from stockctl.db.outside import clear_away, run_outside
@@ -88,37 +88,39 @@ def _still_to_do(
 def _apply(
     session: Session, migration: Migration, dirty: Record | None, patience: Patience
 ) -> None:
-    started = patience.clock.monotonic()
-
-    def marks() -> bytes:
-        connection, duration_s = session.connection, patience.clock.monotonic() - started
-        row = recorded(connection, migration, Stage.APPLIED, session.who, duration_s)
-        return marked(connection, migration.id, session.who) + row
-
-    def attempt() -> None:
-        with blamed_on(migration.id, file, migration.up), session.all_or_nothing():
-            session.run(migration.id, file, migration.up, begin=True)
-            session.commit(marks())
-
-    file = str(migration.path)
-    complete = dirty is not None and clear_away(session, dirty, migration.up)
+    script = Source(migration.id, str(migration.path), migration.up)
     if migration.transactional:
-        patience.insist(migration.id, attempt)
+        if dirty is not None:
+            clear_away(session, dirty, migration.up)
+        patience.insist(migration.id, lambda: _in_a_transaction(session, script, migration))
         return
-    if not complete:
-        _run_outside(session, migration, file)
-    with blamed_on(migration.id, file, migration.up):
-        session.record(marks())
+    started = patience.clock.monotonic()
+    if dirty is None or not clear_away(session, dirty, migration.up):
+        _outside(session, script, migration)
+    duration_s = patience.clock.monotonic() - started
+    with blamed_on(script):
+        session.record(_marks(session, migration, duration_s))
 
 
-def _run_outside(session: Session, migration: Migration, file: str) -> None:
+def _marks(session: Session, migration: Migration, duration_s: float | None = None) -> bytes:
+    row = recorded(session.connection, migration, Stage.APPLIED, session.who, duration_s)
+    return marked(session.connection, migration.id, session.who) + row
+
+
+def _in_a_transaction(session: Session, script: Source, migration: Migration) -> None:
+    """A script that goes on past its end cannot be read by the server: it says why, alone."""
+    marks = _marks(session, migration)
+    with blamed_on(script), session.all_or_nothing():
+        if migration.statements is not None:
+            session.apply(script, migration.statements, marks)
+            return
+        with session.transaction():
+            session.run(script)
+            session.finish(marks)
+
+
+def _outside(session: Session, script: Source, migration: Migration) -> None:
     connection = session.connection
     session.record(recorded(connection, migration, Stage.APPLYING, session.who))
-    run_outside(
-        session,
-        migration.id,
-        file,
-        migration.up,
-        Stage.APPLYING,
-        lambda: session.record(forgotten(connection, migration.id)),
-    )
+    forget = forgotten(connection, migration.id)
+    run_outside(session, script, Stage.APPLYING, lambda: session.record(forget))

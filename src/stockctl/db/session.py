@@ -15,7 +15,7 @@ from psycopg.pq.abc import PGresult
 from stockctl.core.clock import Clock
 from stockctl.core.errors import Locked
 from stockctl.db.blockers import Watch
-from stockctl.db.failure import failed
+from stockctl.db.failure import Source, failed
 from stockctl.db.record import create_table
 from stockctl.db.wire import ask, failure, readable
 from stockctl.db.yoyo_ledger import create_tables
@@ -133,25 +133,27 @@ class Session:
         with suppress(psycopg.Error):
             self.connection.execute("ROLLBACK")
 
-    def run(self, identity: str, file: str, text: str, *, begin: bool = False) -> None:
-        """The file as one simple query. Raises MigrationFailed with the place in the file.
+    def run(self, script: Source) -> None:
+        """The script as one simple query. Raises MigrationFailed with the place in it."""
+        results = self._ask(script, script.text.encode())
+        if error := failure(results):
+            raise failed(script, error, len(results) - 1) from error
 
-        `begin`: in a transaction of its own, which stays open for `commit`.
+    def apply(self, script: Source, statements: int, marks: bytes) -> None:
+        """The script, the marks and COMMIT in one text, in a transaction of its own.
+
+        `statements`: how many the script has; nothing in it may go on past its end. The server
+        reads all of the text before it runs any of it, so what the script sets changes no marks.
         """
-        before = _BEGIN if begin else ""
-        try:
-            results = self._ask((before + text).encode())
-        except psycopg.Error as error:  # the connection is gone
-            raise failed(identity, file, text, error, None) from error
-        if found := failure(results):
-            done = len(results) - 1 - (_BEGIN_RESULTS if begin else 0)
+        after = b"\n;" + _DUE + self._settled[False] + marks + b"COMMIT"
+        results = self._ask(script, f"{_BEGIN}{script.text}".encode() + after)
+        if error := failure(results):
+            done = len(results) - 1 - _BEGIN_RESULTS
             if done == -1:
-                raise self._locked() from found
-            raise failed(identity, file, text, found, max(done, 0), before=len(before)) from found
-
-    def commit(self, marks: bytes) -> None:
-        """The end of a transaction that `run` began: `finish` and COMMIT, in one trip."""
-        self.finish(marks + b"COMMIT")
+                raise self._locked() from error
+            # fewer: the server could not read it; more: what was put off to the end
+            place = max(done, 0) if done < statements else None
+            raise failed(script, error, place, before=len(_BEGIN)) from error
 
     def finish(self, marks: bytes) -> None:
         """What the file put off, then the marks. Raises psycopg.Error, the file's doing."""
@@ -177,10 +179,13 @@ class Session:
         if error := failure(ask(self.connection, text)):
             raise error
 
-    def _ask(self, text: bytes) -> list[PGresult]:
+    def _ask(self, script: Source, text: bytes) -> list[PGresult]:
         self.watch.begin()
         silence_s = min(_SOON_S, self.limits.lock_timeout_s / 2 or _SOON_S)
-        return ask(self.connection, text, silence_s=silence_s, on_silence=self.watch.look)
+        try:
+            return ask(self.connection, text, silence_s=silence_s, on_silence=self.watch.look)
+        except psycopg.Error as error:  # the connection is gone
+            raise failed(script, error, None) from error
 
     def hold_lock(self, clock: Clock, wait_s: float) -> None:
         """The lock, until the connection closes. Raises Locked.

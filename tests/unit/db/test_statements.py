@@ -40,6 +40,13 @@ def test_statements_come_apart_as_they_were_put_together(pieces: list[str], betw
         assert piece.endswith(sql[statement.start : statement.end])
 
 
+@given(st.text(alphabet="aE'\"$;/*-\\\n ()é1bxU&", max_size=60))
+def test_passing_over_finds_the_same_statements(sql: str) -> None:
+    """A file without a body of statements is split in large steps, another one token by token."""
+    token_by_token = split(f"{sql}\n; atomic;")
+    assert split(f"{sql}\n; atomik;") == token_by_token
+
+
 @given(st.text(alphabet="aE'\"$;/*-\\\n ()é1bx", max_size=60))
 def test_tokens_are_in_order_and_leave_out_only_white_space(sql: str) -> None:
     at = 0

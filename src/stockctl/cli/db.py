@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stockctl.cli.db_view import (
+    durations,
+    show_migrate_plan,
+    show_rollback_plan,
+    show_status,
+    status_data,
+)
 from stockctl.cli.guard import Confirm, DataLoss, Plan, SkipBackup, Yes, confirm
-from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
-from stockctl.cli.wiring import open_environment
+from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import ConfigurationError, UsageError
-from stockctl.core.units import format_instant
 
 if TYPE_CHECKING:
-    from stockctl.db.ledger import Entry, Status
+    from stockctl.db.ledger import Status
     from stockctl.db.migration import Migration
-    from stockctl.db.plan import MigratePlan, RollbackPlan
-    from stockctl.db.runner import Applied, Reverted
+    from stockctl.db.plan import MigratePlan
+    from stockctl.db.runner import Applied
     from stockctl.env.model import Environment
     from stockctl.system.postgres import Database
 
@@ -34,10 +38,13 @@ app = group(
 )
 To = Annotated[str | None, typer.Option("--to", metavar="ID", help="Up to and with this one.")]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many; default 1.")]
+OutOfOrder = Annotated[
+    bool,
+    typer.Option("--allow-out-of-order", help="Also what is older than something applied."),
+]
 BackTo = Annotated[
     str | None, typer.Option("--to", metavar="ID", help="Back to this one, which stays.")
 ]
-_COLOURS = {"applied": "green", "pending": "cyan"}
 
 
 @verb(app, "status", example="stockctl db status staging", exits=(3, 6, 7, 10))
@@ -54,9 +61,9 @@ def status(
     opened = open_environment(session, name)
     with opened.database() as database:
         found = read_status(database, opened.migrations())
-    _show_status(session, found)
+    show_status(session, found)
     differs = any(entry.state is not State.APPLIED for entry in found.entries)
-    return Result(_status_data(found), exit_code=10 if exit_code and differs else 0)
+    return Result(status_data(found), exit_code=10 if exit_code and differs else 0)
 
 
 @verb(app, "migrate", example="stockctl db migrate staging --plan", exits=(3, 4, 5, 6, 7))
@@ -67,39 +74,52 @@ def migrate(
     phase: Annotated[
         str | None, typer.Option("--phase", help="expand or contract; default: both.")
     ] = None,
+    allow_out_of_order: OutOfOrder = False,
     plan: Plan = False,
     given: Confirm = None,
     yes: Yes = False,
 ) -> Result:
     """Applies what is pending, each file with its record in one transaction.
 
-    Nothing is applied while an applied file has changed or is missing.
+    Nothing is applied while an applied file has changed or is missing, or while one with a lower
+    number than what is applied is new.
     """
-    from stockctl.db.runner import migrate, plan_migrate
+    from stockctl.db.plan import plan_migrate
 
     opened = open_environment(session, name, changes=True)
     with opened.database() as database:
         files = opened.migrations()
-        todo = plan_migrate(_status(database, files), files, to=to, phase=_phase(phase))
-        _show_migrate_plan(session, todo, locks=plan)
+        found, chosen = _status(database, files), _phase(phase)
+        todo = plan_migrate(
+            found, files, to=to, phase=chosen, allow_out_of_order=allow_out_of_order
+        )
+        show_migrate_plan(session, todo, locks=plan)
         if plan or not todo.migrations:
-            head = _status(database, files).head
             planned = [migration.id for migration in todo.migrations]
-            return Result({"planned": planned, "applied": [], "head": head})
+            return Result({"planned": planned, "applied": [], "head": found.head})
         _confirm_migrations(session, opened.environment, todo, given=given, yes=yes)
-        settings = opened.database_settings()
-        lock = opened.host.lock(opened.lock_file, opened.journal.holder("db migrate"))
-        with lock, opened.journal.operation("db migrate"):
-            applied = migrate(
-                database,
-                todo,
-                progress=session.progress(),
-                lock_timeout_s=settings.lock_timeout,
-                statement_timeout_s=settings.statement_timeout,
-            )
-        head = _status(database, files).head
+        applied = _migrate(session, opened, database, todo)
+        head = _head(database)
     session.output.line(f"{len(applied)} applied, the schema is at {head}", style="green")
-    return Result({"applied": _durations(applied), "head": head})
+    return Result({"applied": durations(applied), "head": head})
+
+
+def _migrate(
+    session: Session, opened: Opened, database: Database, todo: MigratePlan
+) -> tuple[Applied, ...]:
+    from stockctl.db.runner import migrate
+
+    settings = opened.database_settings()
+    lock = opened.host.lock(opened.lock_file, opened.journal.holder("db migrate"))
+    with lock, opened.journal.operation("db migrate"):
+        return migrate(
+            database,
+            todo,
+            progress=session.progress(),
+            lock_timeout_s=settings.lock_timeout,
+            statement_timeout_s=settings.statement_timeout,
+            lock_retry_s=settings.lock_retry,
+        )
 
 
 @verb(app, "rollback", example="stockctl db rollback staging --steps 1", exits=(3, 4, 5, 6, 7))
@@ -124,12 +144,12 @@ def rollback(
     opened = open_environment(session, name, changes=True)
     with opened.database() as database:
         files = opened.migrations()
-        todo = plan_rollback(_status(database, files), files, steps=steps, to=to)
-        _show_rollback_plan(session, todo)
+        found = _status(database, files)
+        todo = plan_rollback(found, files, steps=steps, to=to)
+        show_rollback_plan(session, todo)
         if plan or not todo.reversals:
-            head = _status(database, files).head
             planned = [reversal.id for reversal in todo.reversals]
-            return Result({"planned": planned, "reverted": [], "head": head})
+            return Result({"planned": planned, "reverted": [], "head": found.head})
         what = f"take back {len(todo.reversals)} migrations of {name}"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)
@@ -143,15 +163,11 @@ def rollback(
             allow_data_loss=allow_data_loss,
             backup_first=not skip_backup,
         )
-        head = _status(database, files).head
+        head = _head(database)
     session.output.line(
         f"{len(reverted)} taken back, the schema is at {head or 'nothing'}", style="green"
     )
-    return Result({"reverted": _durations(reverted), "head": head})
-
-
-def _durations(done: Sequence[Applied | Reverted]) -> list[dict[str, Any]]:
-    return [{"id": each.id, "duration_s": round(each.duration_s, 3)} for each in done]
+    return Result({"reverted": durations(reverted), "head": head})
 
 
 @verb(app, "new", example="stockctl db new add_projects_archived", exits=(2, 3), environment="none")
@@ -225,6 +241,12 @@ def _status(database: Database, files: tuple[Migration, ...]) -> Status:
     return read_status(database, files)
 
 
+def _head(database: Database) -> str | None:
+    from stockctl.db.ledger import read_head
+
+    return read_head(database)
+
+
 def _phase(text: str | None) -> Any:
     from stockctl.db.migration import Phase
 
@@ -234,55 +256,3 @@ def _phase(text: str | None) -> Any:
         return Phase(text)
     except ValueError:
         raise UsageError(f"--phase: expected expand or contract, got {text}") from None
-
-
-def _show_status(session: Session, found: Status) -> None:
-    rows = []
-    for entry in found.entries:
-        at = format_instant(entry.applied_at) if entry.applied_at else ""
-        cells = (entry.id, entry.state.value, entry.phase.value, at, entry.advice)
-        rows.append(Row(cells, _COLOURS.get(entry.state.value, "red")))
-    session.output.table(("MIGRATION", "STATE", "PHASE", "APPLIED", ""), rows, "no migrations")
-
-
-def _status_data(found: Status) -> dict[str, Any]:
-    return {"migrations": [_entry_data(entry) for entry in found.entries], "head": found.head}
-
-
-def _entry_data(entry: Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "state": entry.state.value,
-        "phase": entry.phase.value,
-        "transactional": entry.transactional,
-        "reversible": entry.reversible,
-        "applied_at": format_instant(entry.applied_at) if entry.applied_at else None,
-        "applied_by": entry.applied_by,
-        "advice": entry.advice,
-    }
-
-
-def _show_migrate_plan(session: Session, todo: MigratePlan, *, locks: bool) -> None:
-    """`locks`: with what each of them will lock, which takes a moment for a thousand."""
-    for migration in todo.migrations:
-        how = "one transaction" if migration.transactional else "no transaction"
-        held = _locks(migration) if locks else ""
-        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how}{held})")
-    for waiting in todo.waiting:
-        session.output.note(f"waits:    {waiting.id}  ({waiting.reason})")
-    if not todo.migrations:
-        session.output.note("nothing to apply")
-
-
-def _locks(migration: Migration) -> str:
-    from stockctl.db.lint.locks import expected
-
-    locks = ", ".join(str(lock) for lock in expected(migration.up))
-    return f"; locks {locks}" if locks else ""
-
-
-def _show_rollback_plan(session: Session, todo: RollbackPlan) -> None:
-    for reversal in todo.reversals:
-        session.output.note(f"to take back: {reversal.id}  ({reversal.source})")
-    if not todo.reversals:
-        session.output.note("nothing to take back")

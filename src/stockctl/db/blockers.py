@@ -89,10 +89,18 @@ class Watch:
     def look(self) -> None:
         """Remember for whom it waits, if it does."""
         with suppress(psycopg.Error, DatabaseFailed):
-            if self._own is None:
-                self._own = self._database.connect()
-            if found := find_blockers(self._own, self._pid):
+            if found := find_blockers(self._open(), self._pid):
                 self.seen = found
+
+    def get_ready(self) -> None:
+        """So that the next look is quick: the wait to look at may be a short one."""
+        with suppress(DatabaseFailed):
+            self._open()
+
+    def _open(self) -> Connection[Any]:
+        if self._own is None:
+            self._own = self._database.connect()
+        return self._own
 
     def __enter__(self) -> Self:
         return self

@@ -34,7 +34,7 @@ class Source:
 
 
 def failed(
-    script: Source, error: psycopg.Error, done: int | None, *, before: int = 0
+    identity: str, file: str, sql: str, error: psycopg.Error, done: int | None, *, before: int = 0
 ) -> MigrationFailed:
     """`done` statements of the script had succeeded before one failed; None: it was none of them.
     `before` is the length of what was sent ahead of it in one text, in characters.
@@ -43,7 +43,7 @@ def failed(
     (https://www.postgresql.org/docs/current/protocol-error-fields.html); for the rest the
     number of results tells the statement.
     """
-    said, sql = error.diag, script.text
+    said = error.diag
     exact = int(said.statement_position) - 1 - before if said.statement_position else None
     offset = min(exact, len(sql.rstrip())) if exact is not None else None
     if offset is None and done is not None and done < len(statements := split(sql)):
@@ -53,8 +53,8 @@ def failed(
     if line is not None and column is not None:
         words.append(_excerpt(sql, line, column))
     return MigrationFailed(
-        f"{script.id} failed: {said.message_primary or str(error).strip()}",
-        where=Where(script.file, line, column if exact is not None else None),
+        f"{identity} failed: {said.message_primary or str(error).strip()}",
+        where=Where(file, line, column if exact is not None else None),
         details="\n".join(word for word in words if word),
         hint=HINTS.get(type(error), "Mend the file and run the command again."),
     )
@@ -74,7 +74,7 @@ def blamed_on(script: Source) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise failed(script, error, None) from error
+        raise failed(script.id, script.file, script.text, error, None) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from stockctl.db.concurrently import concurrent_index
 from stockctl.db.migration import Migration, Phase
-from stockctl.db.record import TABLE, Record, Stage, read_records
+from stockctl.db.record import TABLE, Record, Stage, read_highest, read_records
 from stockctl.system.postgres import Database, errors
 
 
@@ -76,6 +76,12 @@ def read_status(database: Database, migrations: Sequence[Migration]) -> Status:
     """Reads, and creates nothing. Raises DatabaseUnreachable and DatabaseFailed."""
     with database.connect() as connection, errors(f"read the migrations of {database.dsn}"):
         return compare(migrations, read_records(connection))
+
+
+def read_head(database: Database) -> str | None:
+    """The highest number that is applied. Raises as `read_status` does."""
+    with database.connect() as connection, errors(f"read the migrations of {database.dsn}"):
+        return read_highest(connection)
 
 
 def compare(migrations: Sequence[Migration], records: Sequence[Record]) -> Status:

@@ -25,7 +25,7 @@ def run_outside(session: Session, script: Source, stage: Stage, forget: Callable
     index = concurrent_index(text)
     session.settle(patient=index is not None)
     try:
-        session.run(script)
+        session.run(script.id, script.file, script.text)
         _check_valid(session, script)
     except MigrationFailed as error:
         if session.connection.broken or not _untouched(session, text, error):

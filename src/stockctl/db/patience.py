@@ -31,7 +31,7 @@ class Patience:
     deadline_s: float
     clock: Clock
     progress: Progress
-    watch: Watch
+    watch: Watch | None
     chance: Callable[[], float] = random.random
 
     def insist(self, what: str, attempt: Callable[[], None]) -> None:
@@ -53,10 +53,16 @@ class Patience:
                 if waited_s + pause_s > self.deadline_s:
                     raise self._given_up(error, tries, waited_s) from error.__cause__
             self.progress.say(
-                f"  {what} waits for a lock{_held_by(self.watch.seen)};"
+                f"  {what} waits for a lock{_held_by(self._seen)};"
                 f" try {tries + 1} in {format_duration(pause_s)}"
             )
+            if self.watch:
+                self.watch.get_ready()
             self.clock.sleep(pause_s)
+
+    @property
+    def _seen(self) -> tuple[Blocker, ...]:
+        return self.watch.seen if self.watch else ()
 
     def _pause_s(self, tries: int) -> float:
         """Twice as long each time; at least half of it, so that two who met do not meet again."""
@@ -64,7 +70,7 @@ class Patience:
         return longest * (0.5 + 0.5 * self.chance())
 
     def _given_up(self, error: MigrationFailed, tries: int, waited_s: float) -> MigrationFailed:
-        blockers = self.watch.seen
+        blockers = self._seen
         error.details = "\n".join(filter(None, (error.details, listed(blockers))))
         if tries > 1:
             error.message += f" ({tries} tries in {format_duration(waited_s)})"

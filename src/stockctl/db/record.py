@@ -103,6 +103,17 @@ def read_records(connection: Connection[Any]) -> tuple[Record, ...]:
         return tuple(cursor.execute(query.encode()).fetchall())
 
 
+def read_highest(connection: Connection[Any]) -> str | None:
+    """The id with the highest number that is applied, if one is."""
+    name = connection.execute("SELECT to_regclass(%s)::text", (YOYO_TABLE,)).fetchone()
+    if name is None or name[0] is None:
+        return None
+    # by code points, as Python compares them
+    query = f'SELECT max(migration_id COLLATE "C") FROM {name[0]}'
+    found = connection.execute(query.encode()).fetchone()
+    return found[0] if found else None
+
+
 def create_table(connection: Connection[Any]) -> None:
     """Our table, unless it is there."""
     connection.execute(_CREATE)

@@ -103,7 +103,7 @@ def _try(session: Session, reversal: Reversal) -> None:
     """What cannot run in a transaction is passed over; DROP INDEX CONCURRENTLY loses no data."""
     session.connection.execute("SAVEPOINT script")
     try:
-        session.run(_script(reversal))
+        session.run(reversal.id, reversal.source, reversal.down)
     except MigrationFailed as error:
         if not isinstance(error.__cause__, psycopg.errors.ActiveSqlTransaction):
             raise
@@ -133,7 +133,7 @@ def _revert(
         with blamed_on(script), session.transaction():
             _refuse_losses(losses(session.connection, lock_targets(session.connection, at_stake)))
             session.settle()
-            session.run(script)
+            session.run(script.id, script.file, script.text)
             session.finish(marks)
 
     script = _script(reversal)

@@ -115,7 +115,7 @@ def _in_a_transaction(session: Session, script: Source, migration: Migration) ->
             session.apply(script, migration.statements, marks)
             return
         with session.transaction():
-            session.run(script)
+            session.run(script.id, script.file, script.text)
             session.finish(marks)
 
 

@@ -75,7 +75,9 @@ class Limits:
 class Session:
     """Statements on a connection whose settings nobody's file can change for the next one."""
 
-    def __init__(self, connection: Connection[Any], limits: Limits, watch: Watch) -> None:
+    def __init__(
+        self, connection: Connection[Any], limits: Limits, watch: Watch | None = None
+    ) -> None:
         self.connection = connection
         self.who = operator()
         self.limits = limits
@@ -133,11 +135,11 @@ class Session:
         with suppress(psycopg.Error):
             self.connection.execute("ROLLBACK")
 
-    def run(self, script: Source) -> None:
-        """The script as one simple query. Raises MigrationFailed with the place in it."""
-        results = self._ask(script, script.text.encode())
+    def run(self, identity: str, file: str, text: str) -> None:
+        """A script as one simple query. Raises MigrationFailed with the place in it."""
+        results = self._ask(Source(identity, file, text), text.encode())
         if error := failure(results):
-            raise failed(script, error, len(results) - 1) from error
+            raise failed(identity, file, text, error, len(results) - 1) from error
 
     def apply(self, script: Source, statements: int, marks: bytes) -> None:
         """The script, the marks and COMMIT in one text, in a transaction of its own.
@@ -150,10 +152,11 @@ class Session:
         if error := failure(results):
             done = len(results) - 1 - _BEGIN_RESULTS
             if done == -1:
-                raise self._locked() from error
+                raise self._fenced_off() from error
             # fewer: the server could not read it; more: what was put off to the end
             place = max(done, 0) if done < statements else None
-            raise failed(script, error, place, before=len(_BEGIN)) from error
+            where = (script.id, script.file, script.text)
+            raise failed(*where, error, place, before=len(_BEGIN)) from error
 
     def finish(self, marks: bytes) -> None:
         """What the file put off, then the marks. Raises psycopg.Error, the file's doing."""
@@ -172,7 +175,11 @@ class Session:
         try:
             self._say(_BEGIN.encode())
         except psycopg.errors.DivisionByZero as error:
-            raise self._locked() from error
+            raise self._fenced_off() from error
+
+    def _fenced_off(self) -> Locked:
+        self.abort()
+        return self._locked()
 
     def _say(self, text: bytes) -> None:
         """Statements of ours, of which none may fail. Raises psycopg.Error."""
@@ -180,12 +187,14 @@ class Session:
             raise error
 
     def _ask(self, script: Source, text: bytes) -> list[PGresult]:
-        self.watch.begin()
+        look = self.watch.look if self.watch else None
         silence_s = min(_SOON_S, self.limits.lock_timeout_s / 2 or _SOON_S)
+        if self.watch:
+            self.watch.begin()
         try:
-            return ask(self.connection, text, silence_s=silence_s, on_silence=self.watch.look)
+            return ask(self.connection, text, silence_s=silence_s, on_silence=look)
         except psycopg.Error as error:  # the connection is gone
-            raise failed(script, error, None) from error
+            raise failed(script.id, script.file, script.text, error, None) from error
 
     def hold_lock(self, clock: Clock, wait_s: float) -> None:
         """The lock, until the connection closes. Raises Locked.

@@ -162,6 +162,7 @@ def _take_schema_back(
             allow_data_loss=how.allow_data_loss,
             lock_timeout_s=settings.lock_timeout,
             statement_timeout_s=settings.statement_timeout,
+            lock_retry_s=settings.lock_retry,
         )
         step.detail = f"{len(done)} taken back"
     return done

@@ -142,6 +142,7 @@ def take_back(
             allow_data_loss=allow_data_loss,
             lock_timeout_s=settings.lock_timeout,
             statement_timeout_s=settings.statement_timeout,
+            lock_retry_s=settings.lock_retry,
         )
 
 

@@ -61,6 +61,7 @@ def _apply(site: Site, plan: MigratePlan) -> tuple[Applied, ...]:
         progress=site.progress,
         lock_timeout_s=settings.lock_timeout,
         statement_timeout_s=settings.statement_timeout,
+        lock_retry_s=settings.lock_retry,
     )
 
 

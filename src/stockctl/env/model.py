@@ -86,7 +86,11 @@ class DatabaseSettings(Table):
     )
     migrations: FilePath | None = Field(None, description="The folder with the SQL files.")
     lock_timeout: Duration = Field(
-        2.0, description="How long a migration waits for a table lock before it gives up."
+        2.0, description="How long a migration waits for a table lock before it gives way."
+    )
+    lock_retry: Duration = Field(
+        60.0,
+        description="How long a migration that could not have a lock is begun again; `0s`: never.",
     )
     statement_timeout: Duration = Field(
         900.0, description="How long one statement of a migration may run."

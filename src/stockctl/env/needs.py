@@ -36,6 +36,7 @@ BACKUP = Needs(
         {
             ("database", "migrations"),
             ("database", "lock_timeout"),
+            ("database", "lock_retry"),
             ("database", "statement_timeout"),
             ("backup", "keep"),
             ("backup", "minimum"),

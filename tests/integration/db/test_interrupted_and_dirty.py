@@ -369,5 +369,5 @@ def test_a_lock_timeout_leaves_nothing_and_says_what_to_do(
         with pytest.raises(MigrationFailed, match="lock timeout") as caught:
             run(precious, folder, lock_timeout_s=0.1)
     assert caught.value.where and caught.value.where.line == 2
-    assert "database.lock_timeout" in caught.value.hint
+    assert "database.lock_retry" in caught.value.hint
     assert query(precious, "SELECT to_regclass('t')") == [(None,)]

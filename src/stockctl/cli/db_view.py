@@ -1,0 +1,74 @@
+"""What `stockctl db` shows of migrations, to a person and to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from stockctl.cli.output import Row
+from stockctl.cli.session import Session
+from stockctl.core.units import format_instant
+
+if TYPE_CHECKING:
+    from stockctl.db.ledger import Entry, Status
+    from stockctl.db.migration import Migration
+    from stockctl.db.plan import MigratePlan, RollbackPlan
+    from stockctl.db.runner import Applied, Reverted
+
+_COLOURS = {"applied": "green", "pending": "cyan"}
+
+
+def show_status(session: Session, found: Status) -> None:
+    rows = []
+    for entry in found.entries:
+        at = format_instant(entry.applied_at) if entry.applied_at else ""
+        cells = (entry.id, entry.state.value, entry.phase.value, at, entry.advice)
+        rows.append(Row(cells, _COLOURS.get(entry.state.value, "red")))
+    session.output.table(("MIGRATION", "STATE", "PHASE", "APPLIED", ""), rows, "no migrations")
+
+
+def status_data(found: Status) -> dict[str, Any]:
+    return {"migrations": [_entry_data(entry) for entry in found.entries], "head": found.head}
+
+
+def _entry_data(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "state": entry.state.value,
+        "phase": entry.phase.value,
+        "transactional": entry.transactional,
+        "reversible": entry.reversible,
+        "applied_at": format_instant(entry.applied_at) if entry.applied_at else None,
+        "applied_by": entry.applied_by,
+        "advice": entry.advice,
+    }
+
+
+def show_migrate_plan(session: Session, todo: MigratePlan, *, locks: bool) -> None:
+    """`locks`: with what each of them will lock, which takes a moment for a thousand."""
+    for migration in todo.migrations:
+        how = "one transaction" if migration.transactional else "no transaction"
+        held = _locks(migration) if locks else ""
+        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how}{held})")
+    for waiting in todo.waiting:
+        session.output.note(f"waits:    {waiting.id}  ({waiting.reason})")
+    if not todo.migrations:
+        session.output.note("nothing to apply")
+
+
+def _locks(migration: Migration) -> str:
+    from stockctl.db.lint.locks import expected
+
+    locks = ", ".join(str(lock) for lock in expected(migration.up))
+    return f"; locks {locks}" if locks else ""
+
+
+def show_rollback_plan(session: Session, todo: RollbackPlan) -> None:
+    for reversal in todo.reversals:
+        session.output.note(f"to take back: {reversal.id}  ({reversal.source})")
+    if not todo.reversals:
+        session.output.note("nothing to take back")
+
+
+def durations(done: Sequence[Applied | Reverted]) -> list[dict[str, Any]]:
+    return [{"id": each.id, "duration_s": round(each.duration_s, 3)} for each in done]

@@ -1,4 +1,4 @@
-"""A lock that another session holds: tried for again, given way in between, and named in the end."""
+"""A lock that another session holds: tried for again, given way to, and named."""
 
 from __future__ import annotations
 

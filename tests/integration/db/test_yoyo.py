@@ -101,7 +101,6 @@ def test_what_it_applied_is_applied_without_checksum(two: Bench) -> None:
 
 def test_it_goes_on_from_where_we_were(two: Bench) -> None:
     two.write("0003_c", "CREATE TABLE c ();", "DROP TABLE c;")
-    files = read_migrations(two.folder)
     (two.folder / "0003_c.sql").rename(two.folder / "later")
     (two.folder / "0003_c.rollback.sql").rename(two.folder / "later.rollback")
     assert two.migrate() == ["0001_a", "0002_b"]
@@ -110,9 +109,9 @@ def test_it_goes_on_from_where_we_were(two: Bench) -> None:
     assert listed(two) == {"0001_a": "A", "0002_b": "A", "0003_c": "U"}
     yoyo(two, "apply")
     assert set(two.states().values()) == {"applied"}
-    yoyo(two, "rollback", "--revision", "0002_b")
-    assert two.states() == {"0001_a": "applied", "0002_b": "pending", "0003_c": "pending"}
-    assert two.migrate() == [each.id for each in files[1:]]
+    yoyo(two, "rollback", "--revision", "0003_c")
+    assert two.states() == {"0001_a": "applied", "0002_b": "applied", "0003_c": "pending"}
+    assert two.migrate() == ["0003_c"]
 
 
 def test_its_log_holds_what_we_did(two: Bench) -> None:

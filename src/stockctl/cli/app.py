@@ -44,6 +44,7 @@ GROUPS = {
     "deploy": "From one release to the next, and back.",
     "smoke": "Does the running service do what it must?",
     "status": "What is live, is it well, what to do next.",
+    "monitor": "What Prometheus and Grafana are told.",
     "doctor": "Is this machine able to do the job?",
     "journal": "Who did what, when, how it ended.",
 }

@@ -20,6 +20,7 @@ from stockctl.core.errors import ConfigurationError
 from stockctl.env.deploy_settings import DeploySettings, Proxy
 from stockctl.env.gate_settings import GateSettings
 from stockctl.env.hooks import Hooks, Notify
+from stockctl.env.monitor_settings import MonitorSettings
 from stockctl.env.smoke_check import SmokeCheck, sound
 from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
@@ -171,6 +172,9 @@ class Environment(Table):
     deploy: DeploySettings = Field(default_factory=DeploySettings, description="See `[deploy]`.")
     gates: GateSettings = Field(default_factory=GateSettings, description="See `[gates]`.")
     proxy: Proxy = Field(default_factory=Proxy, description="See `[proxy]`.")
+    monitor: MonitorSettings = Field(
+        default_factory=MonitorSettings, description="See `[monitor]`."
+    )
     smoke: tuple[SmokeCheck, ...] = Field((), description="`[[smoke]]`, once for each check.")
     hooks: Hooks = Field(default_factory=Hooks, description="See `[hooks]`.")
     notify: Notify = Field(default_factory=Notify, description="See `[notify]`.")

@@ -33,6 +33,7 @@ def _told(site: Site, catalogue: Catalogue) -> Part:
     age = (site.clock.now() - newest.created_at).total_seconds()
     drilled = [c for b in catalogue.backups if (c := catalogue.checks_of(b)).restore_s is not None]
     rto = drilled[0].restore_s if drilled else None
+    found_whole = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]
     verified = "broken" if checks.failed else "verified" if checks.verified_at else "not verified"
     restore = "never restored" if rto is None else f"restores in {format_duration(rto)}"
     said = f"newest {format_age(age)}, {verified}, {restore}; {len(catalogue.backups)} in all"
@@ -43,6 +44,7 @@ def _told(site: Site, catalogue: Catalogue) -> Part:
         "age_s": round(age),
         "size_bytes": newest.size_bytes,
         "verified_at": format_instant(checks.verified_at) if checks.verified_at else None,
+        "last_verified_at": format_instant(max(found_whole)) if found_whole else None,
         "failed": checks.failed,
         "drilled_at": next((format_instant(c.drilled_at) for c in drilled if c.drilled_at), None),
         "restore_s": rto,

@@ -32,7 +32,19 @@ def live_part(site: Site) -> Part:
         return Part("live", Level.GOOD, tuple(said), data)
     word, advice = _newer(site, newest, live)
     said.append(f"{newest.id}  {newest.version}  {word}")
-    return Part("live", Level.NOTICE, tuple(said), {**data, "newest": newest.id}, advice)
+    return Part(
+        "live",
+        Level.NOTICE,
+        tuple(said),
+        {**data, "newest": newest.id, "newest_state": _state(site, newest)},
+        advice,
+    )
+
+
+def _state(site: Site, newest: Release) -> str:
+    """`started` is what an interrupted deploy leaves, unless one is at work."""
+    busy = newest.state is ReleaseState.STARTED and site.host.holder(site.lock_file)
+    return "deploying" if busy else newest.state.value
 
 
 def _newer(site: Site, newest: Release, live: Release) -> tuple[str, tuple[Advice, ...]]:

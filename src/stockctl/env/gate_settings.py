@@ -15,6 +15,7 @@ BUILT_IN = (
     "lint",
     "backup-age",
     "backup-verified",
+    "backup-drilled",
     "staging",
     "smoke",
     "rollback",
@@ -51,6 +52,9 @@ class GateSettings(Table):
     backup_younger_than: Duration | None = Field(None, description="The age of the newest backup.")
     backup_verified_within: Duration | None = Field(
         None, description="One was found whole by `backup verify` within this time."
+    )
+    backup_drilled_within: Duration | None = Field(
+        None, description="One was restored by `backup verify --drill` within this time."
     )
     staging: str | None = Field(
         None, description="The environment where the same image must be live and well."

@@ -61,5 +61,8 @@ def _told(site: Site, catalogue: Catalogue) -> Part:
     elif checks.verified_at is None:
         level = Level.NOTICE
         advice = (Advice(BACKUP, verify, "the newest backup was never verified", level),)
+    elif not drilled:
+        level = Level.NOTICE
+        advice = (Advice(BACKUP, f"{verify} --drill", "no backup was ever restored", level),)
     size = format_size(newest.size_bytes)
     return Part("backups", level, (f"{said}, {size}",), data, advice)

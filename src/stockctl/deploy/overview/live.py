@@ -68,7 +68,8 @@ def containers_part(site: Site, containers: Sequence[Container]) -> Part:
     wrong = [each for each in containers if _trouble(each)]
     released = site.service.release
     here = {each.service for each in containers}
-    missing = [each for each in released if each not in here] if site.releases.live() else []
+    live = site.releases.live()
+    missing = [each for each in released if each not in here] if live else []
     data = {"containers": [_data(each) for each in containers]}
     if not wrong and not missing:
         said = ", ".join(f"{each.service} {each.health or each.status}" for each in containers)
@@ -76,9 +77,9 @@ def containers_part(site: Site, containers: Sequence[Container]) -> Part:
     said_wrong = [f"{each.name}: {_trouble(each)}" for each in wrong]
     said_wrong += [f"{each}: there is no container" for each in missing]
     advice = [_advice(site, each) for each in wrong]
-    if missing:
+    if missing and live:
         why = f"{missing[0]} has no container; this starts the live release again"
-        advice.append(Advice(SERVICE, f"stockctl deploy rollback {name}", why))
+        advice.append(Advice(SERVICE, f"stockctl deploy rollback {name} --to {live.id}", why))
     bad = missing or any(each.gave_up or each.status != "running" for each in wrong)
     level = Level.BAD if bad else Level.NOTICE
     return Part("containers", level, tuple(said_wrong), data, tuple(advice))

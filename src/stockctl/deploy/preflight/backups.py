@@ -33,3 +33,16 @@ def verified(preflight: Preflight) -> Gate:
         return Gate("backup-verified", False, "none was ever verified", fix=fix)
     gate = aged(preflight, "backup-verified", max(moments), limit, "one was found whole")
     return gate if gate.ok else Gate("backup-verified", False, gate.detail, gate.since, fix)
+
+
+def drilled(preflight: Preflight) -> Gate:
+    """Any that was restored on trial, with all its rows."""
+    limit = preflight.settings.backup_drilled_within
+    assert limit is not None
+    catalogue = list_backups(preflight.store, preflight.name)
+    fix = f"stockctl backup verify {preflight.name} --drill"
+    moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).drilled_at)]
+    if not moments:
+        return Gate("backup-drilled", False, "none was ever restored", fix=fix)
+    gate = aged(preflight, "backup-drilled", max(moments), limit, "one was restored")
+    return gate if gate.ok else Gate("backup-drilled", False, gate.detail, gate.since, fix)

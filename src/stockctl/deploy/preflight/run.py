@@ -19,6 +19,7 @@ def asked(preflight: Preflight) -> dict[str, Ask]:
         ("lint", settings.lint or None, database.linted),
         ("backup-age", settings.backup_younger_than, backups.age),
         ("backup-verified", settings.backup_verified_within, backups.verified),
+        ("backup-drilled", settings.backup_drilled_within, backups.drilled),
         ("staging", settings.staging, stage.same_image),
         ("smoke", settings.smoke_within, stage.smoked),
         ("rollback", settings.rollback_within, stage.rolled_back),

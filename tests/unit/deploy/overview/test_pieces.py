@@ -132,7 +132,7 @@ CONTAINERS = [
         Level.NOTICE,
         ["stockctl deploy logs prod --service postgres"],
     ),
-    ([DB], Level.BAD, ["stockctl deploy rollback prod"]),
+    ([DB], Level.BAD, ["stockctl deploy rollback prod --to r0003"]),
 ]
 
 
@@ -151,7 +151,11 @@ def backup(site: Site, tmp_path: Path) -> Backup:
 
 
 CHECKS = {
-    "verified": (Checks(verified_at=FakeClock.at), Level.GOOD, []),
+    "verified": (
+        Checks(verified_at=FakeClock.at),
+        Level.NOTICE,
+        ["stockctl backup verify prod --drill"],
+    ),
     "not verified": (Checks(), Level.NOTICE, ["stockctl backup verify prod"]),
     "broken": (Checks(failed="cut"), Level.BAD, ["stockctl backup create prod"]),
 }
@@ -172,7 +176,9 @@ def test_a_backup_gets_old(site: Site, tmp_path: Path, backup: Backup, clock: Fa
     write_checks(
         store, backup, Checks(verified_at=clock.now(), drilled_at=clock.now(), restore_s=41)
     )
-    assert "restores in 41s" in backups_part(site, store).said[0]
+    good = backups_part(site, store)
+    assert (good.level, good.advice) == (Level.GOOD, ())
+    assert "restores in 41s" in good.said[0]
     clock.sleep(27 * 3600)
     part = backups_part(site, store)
     assert (part.level, advised(part)) == (Level.BAD, ["stockctl backup create prod"])

@@ -153,6 +153,16 @@ def test_backup_verified(make: Make, clock: FakeClock) -> None:
     assert "broken: cut" in gate(what, "backup-verified").detail
 
 
+def test_backup_drilled(make: Make, clock: FakeClock) -> None:
+    what = make(backup_drilled_within="35d")
+    backup = add(what.store, "prod")  # type: ignore[arg-type]
+    assert gate(what, "backup-drilled").fix == "stockctl backup verify prod --drill"
+    write_checks(what.store, backup, Checks(drilled_at=clock.now(), restore_s=3))
+    assert gate(what, "backup-drilled").ok
+    clock.sleep(36 * DAY)
+    assert not gate(what, "backup-drilled").ok
+
+
 def test_staging_has_the_same_for_long_enough_and_is_well(make: Make, health: Health) -> None:
     what = make(staging="staging", staging_for="48h")
     assert what.stage is not None

@@ -18,7 +18,7 @@ from stockctl.system.embedded import MAJOR_VERSION as EMBEDDED
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
 from tests import servers
-from tests.remotes import Sshd, serve_ssh
+from tests.remotes import S3Server, Sshd, running_s3, serve_ssh, stop_s3
 
 
 @dataclass
@@ -77,6 +77,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         folder = Path(os.environ.pop(SERVER_FOLDER))
         servers.stop_all(folder)
+        stop_s3(folder / "s3")
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -113,3 +114,9 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """OpenSSH's server on a free port, with keys made for this run."""
     with serve_ssh(tmp_path_factory.mktemp("sshd")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> S3Server:
+    """SeaweedFS on free ports, one for all the workers of a run, with a bucket `backups`."""
+    return running_s3(Path(os.environ[SERVER_FOLDER]) / "s3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,12 +11,16 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError
 
+from stockctl.backup.stores.s3_client import S3Options, connect
+from stockctl.core.secret import Secret
 from stockctl.system.ssh_line import Address, Target
 
 REPO = Path(__file__).parents[1]
@@ -144,6 +149,7 @@ def serve_ssh(folder: Path) -> Iterator[Sshd]:
         process.wait()
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []  # kept: one that is collected while it runs warns
 ACCESS_KEY, SECRET_KEY = "stockctl-test", "canary-s3-4f1d9a7c22"
 
 
@@ -153,7 +159,7 @@ class S3Server:
 
     port: int
     folder: Path
-    process: subprocess.Popen[bytes]
+    pid: int
 
     @property
     def endpoint(self) -> str:
@@ -168,9 +174,8 @@ def weed() -> Path:
     return found[-1]
 
 
-@contextmanager
-def serve_s3(folder: Path) -> Iterator[S3Server]:
-    """In a folder of its own; `folder` may be a small file system."""
+def start_s3(folder: Path) -> S3Server:
+    """In a folder of its own, which may be a small file system. It outlives us: see `stop_s3`."""
     program = weed()
     folder.mkdir(parents=True, exist_ok=True)
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
@@ -185,16 +190,77 @@ def serve_s3(folder: Path) -> Iterator[S3Server]:
         *("-s3", f"-s3.config={folder}/s3.json", "-volume.max=50", "-master.volumeSizeLimitMB=64"),
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}={port}" for name, port in grpc.items()),
-        *("-s3.allowDeleteBucketNotEmpty", "-master.telemetry=false"),
+        # These listen on fixed ports otherwise, which another run may have.
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
         )
+    server = S3Server(ports["s3"], folder, process.pid)
+    (folder / "pid").write_text(str(process.pid))
+    make_bucket(server, "backups")
+    (folder / "port").write_text(str(server.port))
+    _STARTED.append(process)
+    return server
+
+
+def running_s3(folder: Path) -> S3Server:
+    """The one server of a run: who needs it first starts it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "port").exists():
+            return start_s3(folder)
+        pid = int((folder / "pid").read_text())
+        return S3Server(int((folder / "port").read_text()), folder, pid)
+
+
+def stop_s3(folder: Path) -> None:
+    """At once: nobody needs its data any more."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        pid = int((folder / "pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        for process in [each for each in _STARTED if each.pid == pid]:
+            process.wait()
+
+
+@contextmanager
+def serve_s3(folder: Path) -> Iterator[S3Server]:
+    """One that a test may break: full, hanging, gone."""
     try:
-        assert within(60, lambda: answers(ports["s3"])), (folder / "log").read_text()[-3000:]
-        yield S3Server(ports["s3"], folder, process)
+        yield start_s3(folder)
     finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
+        stop_s3(folder)
+
+
+def make_bucket(server: S3Server, bucket: str) -> None:
+    """It answers before it can do anything."""
+    client = s3_client(server.endpoint)
+
+    def made() -> bool:
+        try:
+            client.create_bucket(Bucket=bucket)
+            client.put_object(Bucket=bucket, Key="any", Body=b"x")
+            client.delete_object(Bucket=bucket, Key="any")
+        except client.exceptions.BucketAlreadyOwnedByYou:
+            return True
+        except (client.exceptions.ClientError, BotoCoreError):
+            return False
+        return True
+
+    assert within(60, made), (server.folder / "log").read_text()[-3000:]
+    client.close()
+
+
+def s3_client(endpoint: str) -> Any:
+    """For a test that looks, or does, what our store would not."""
+    return connect(s3_options(endpoint, "any"))
+
+
+def s3_options(endpoint: str, bucket: str, prefix: str = "", **more: Any) -> S3Options:
+    values = {
+        "AWS_ACCESS_KEY_ID": Secret(ACCESS_KEY),
+        "AWS_SECRET_ACCESS_KEY": Secret(SECRET_KEY),
+    }
+    return S3Options(bucket, prefix, endpoint, values=values, **more)

@@ -178,7 +178,7 @@ def _dump(
     wait = f"--lock-wait-timeout={LOCK_WAIT}"
     with (
         progress.step("dump") as step,
-        store.open_writer(draft.object) as writer,
+        store.open_writer(draft.object, draft.database_bytes) as writer,
         database.tools.command("pg_dump", *arguments, wait, dsn=database.dsn) as command,
         host.stream(command) as child,
     ):

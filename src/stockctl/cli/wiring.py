@@ -106,19 +106,9 @@ class Opened:
 
     def store(self) -> Store:
         """Where its backups are."""
-        from stockctl.backup.stores.directory import DirectoryStore
+        from stockctl.cli.stores import open_store
 
-        where = self.environment.backup.store
-        if "://" in where:
-            scheme = where.partition("://")[0]
-            raise ConfigurationError(
-                f"backup.store: {scheme}:// is not a store of this version; name a folder",
-                where=self.loaded.layers.where(("backup", "store")),
-            )
-        ours = Path(where) == self.directory / "backups"
-        if ours:
-            private_folder(self.directory)
-        return DirectoryStore(Path(where), make=ours)
+        return open_store(self)
 
     @contextmanager
     def site(self, *, hooks: bool = True) -> Iterator[Site]:

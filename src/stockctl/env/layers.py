@@ -24,6 +24,8 @@ _PATH_KEYS = {
     ("database", "migrations"),
     ("backup", "store"),
     ("backup", "identity_file"),
+    ("backup", "known_hosts"),
+    ("backup", "ssh_identity_file"),
     *(("hooks", event.value) for event in Event),
 }
 _TABLES = {path[:end] for path in _PATH_KEYS for end in range(len(path))}  # around these

@@ -22,6 +22,7 @@ from stockctl.env.gate_settings import GateSettings
 from stockctl.env.hooks import Hooks, Notify
 from stockctl.env.monitor_settings import MonitorSettings
 from stockctl.env.smoke_check import SmokeCheck, sound
+from stockctl.env.store_settings import StoreSettings
 from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
 
@@ -117,12 +118,9 @@ class Keep(Table):
     yearly: Number = Field(0, ge=0, description="The same for years.")
 
 
-class BackupSettings(Table):
+class BackupSettings(StoreSettings):
     """Where backups go and how long they stay."""
 
-    store: str = Field(
-        description="A folder, relative to this file. Default: `backups` under `host.directory`."
-    )
     recipients: tuple[str, ...] = Field(
         (), description="age public keys (`age1…`). With one or more, backups are encrypted."
     )

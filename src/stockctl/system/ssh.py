@@ -25,7 +25,7 @@ from stockctl.system.ssh_process import RemoteChild
 from stockctl.system.watchdog import SCRIPT
 
 if TYPE_CHECKING:
-    from paramiko import Channel
+    from paramiko import Channel, SFTPClient
 
 # Now and then a byte, so that sshd notices a network that went silent, which ends its TCP.
 _WATCHDOG = f'(while sleep 30 && echo; do :; done) & beat=$!\n{SCRIPT}kill "$beat" 2>/dev/null\n'
@@ -154,6 +154,10 @@ class SshHost:
             return None
         said = self._do(f"look at {path}", ssh_scripts.HOLDER, str(path))
         return lock_note.said(said.removeprefix(b"held\n")) if said else None
+
+    def sftp(self) -> SFTPClient:
+        """A session for files, for whoever wants them as a store."""
+        return self._connected().sftp()
 
     # What a RemoteChild needs of us.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stockctl.core.errors import HostFailed
 
 if TYPE_CHECKING:
-    from paramiko import Channel, PKey, SSHClient
+    from paramiko import Channel, PKey, SFTPClient, SSHClient
 
 PORT = 22
 CONNECT_S = 20.0
@@ -98,6 +98,21 @@ class Line:
             raise HostFailed(f"{self.target.address}: no session: {error}") from error
         channel.settimeout(SILENT_S)
         return channel
+
+    def sftp(self) -> SFTPClient:
+        """A session for files. Raises HostFailed."""
+        from paramiko import SFTPClient, SSHException
+
+        channel = self.channel()
+        try:
+            channel.invoke_subsystem("sftp")
+            return SFTPClient(channel)
+        except (SSHException, OSError, EOFError) as error:
+            channel.close()
+            raise HostFailed(
+                f"{self.target.address} has no SFTP: {error}",
+                hint="Its sshd_config needs a line `Subsystem sftp internal-sftp`.",
+            ) from error
 
     def close(self) -> None:
         while self._clients:

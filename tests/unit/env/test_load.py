@@ -265,12 +265,13 @@ def test_home_and_absolute_paths_stay(write: Write) -> None:
 
 def test_a_store_that_is_a_url_is_no_path(write: Write) -> None:
     assert (
-        loaded(write(prod='[backup]\nstore = "s3://b/p"\n')).environment.backup.store == "s3://b/p"
+        loaded(write(prod='[backup]\nstore = "s3://bkt/p"\n')).environment.backup.store
+        == "s3://bkt/p"
     )
 
 
 @pytest.mark.parametrize(
-    ("value", "becomes"), [("/mnt/b", "/mnt/b"), ("rel", "{folder}/rel"), ("s3://b", "s3://b")]
+    ("value", "becomes"), [("/mnt/b", "/mnt/b"), ("rel", "{folder}/rel"), ("s3://bkt", "s3://bkt")]
 )
 def test_a_path_from_a_variable_is_absolute_when_that_is(
     write: Write, value: str, becomes: str

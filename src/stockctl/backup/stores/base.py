@@ -6,7 +6,10 @@ Names are flat and come from an allow-list; a store never shows a name that is n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, Protocol
 
 from stockctl.core.errors import StoreFailed
@@ -14,6 +17,16 @@ from stockctl.system.host import Holder
 
 # No leading dot or dash, no slash: safe as a file name, as an object key and on a command line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a listing says of an object. `version` changes whenever its bytes do, `modified` is by
+    the store's own clock."""
+
+    size: int
+    version: str
+    modified: datetime
 
 
 class Writer(Protocol):
@@ -29,8 +42,9 @@ class Writer(Protocol):
 class Store(Protocol):
     """Every call either did what it says or raised StoreFailed with a hint."""
 
-    def open_writer(self, name: str) -> AbstractContextManager[Writer]:
-        """An object that appears on `commit()`; a block left without it leaves nothing."""
+    def open_writer(self, name: str, expected_bytes: int = 0) -> AbstractContextManager[Writer]:
+        """An object that appears on `commit()`; a block left without it leaves nothing.
+        `expected_bytes` is about how many there will be; a store may go by it."""
 
     def reader(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """The bytes of an object."""
@@ -43,6 +57,9 @@ class Store(Protocol):
 
     def names(self) -> tuple[str, ...]:
         """Everything that is wholly there, sorted."""
+
+    def entries(self) -> Mapping[str, Entry]:
+        """The same with what a listing tells of each, without looking at any of them."""
 
     def size(self, name: str) -> int:
         """Bytes stored under a name."""
@@ -61,16 +78,22 @@ class Store(Protocol):
         """The only one at work on an environment's objects, from whatever machine or checkout.
 
         The lock of a Host covers one host directory, and several may share a store. Held:
-        Locked, naming the holder. Dies with its process. It is no object: `names` never shows it.
+        Locked, naming the holder. It dies with its process, in a store on another machine within
+        its lease. It is no object: `names` never shows it.
         """
 
     def describe(self) -> str:
         """For messages: where it is."""
 
 
+def is_name(name: str) -> bool:
+    """Whether it can be the name of an object; what else lies in a store is not ours."""
+    return _NAME.fullmatch(name) is not None
+
+
 def checked(name: str) -> str:
     """`name`, when it is one that every store can hold. Raises StoreFailed."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise StoreFailed(
             f"not a name for a stored object: {name!r}",
             hint="Letters, digits, dots, dashes and underscores; the first a letter or digit.",

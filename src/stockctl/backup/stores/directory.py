@@ -7,13 +7,14 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from stockctl.backup.stores.base import Writer, checked
+from stockctl.backup.stores.base import Entry, Writer, checked, is_name
 from stockctl.core.errors import Locked, StoreFailed
 from stockctl.core.units import format_instant
 from stockctl.system.host import Holder
@@ -61,7 +62,11 @@ class DirectoryStore:
         return str(self.path)
 
     @contextmanager
-    def open_writer(self, name: str) -> Iterator[Writer]:
+    def open_writer(
+        self,
+        name: str,
+        expected_bytes: int = 0,  # noqa: ARG002 (a disk says itself when it is full)
+    ) -> Iterator[Writer]:
         final = self.path / checked(name)
         self._make()
         part = self.path / f".{name}.{secrets.token_hex(4)}.part"
@@ -91,16 +96,26 @@ class DirectoryStore:
             return file.read()
 
     def names(self) -> tuple[str, ...]:
+        return tuple(entry.name for entry in self._listed())
+
+    def entries(self) -> Mapping[str, Entry]:
+        found = {}
+        with _explained(f"list {self.path}"):
+            for entry in self._listed():
+                with suppress(FileNotFoundError):  # it went meanwhile
+                    found[entry.name] = _entry(entry.stat(follow_symlinks=False))
+        return found
+
+    def _listed(self) -> list[os.DirEntry[str]]:
         if self._make_to_list:
             self._make()
         with _explained(f"list {self.path}"), os.scandir(self.path) as entries:
-            return tuple(
-                sorted(
-                    entry.name
-                    for entry in entries
-                    if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
-                )
-            )
+            files = [
+                entry
+                for entry in entries
+                if is_name(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
+        return sorted(files, key=lambda entry: entry.name)
 
     def size(self, name: str) -> int:
         path = self.path / checked(name)
@@ -190,6 +205,12 @@ class _FileWriter:
                 self._file.close()  # where a network file system may first say that it failed
             finally:
                 self._part.unlink(missing_ok=True)
+
+
+def _entry(stat: os.stat_result) -> Entry:
+    """A file is only ever replaced by a new one, so that its number changes with its bytes."""
+    version = f"{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
+    return Entry(stat.st_size, version, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
 def _open_itself(path: str, flags: int) -> int:

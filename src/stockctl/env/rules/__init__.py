@@ -14,6 +14,7 @@ from stockctl.env.rules import (
     secrets,
     stack,
     statements,
+    stores,
     values,
 )
 from stockctl.env.rules.base import RULES, Rule, Subject, found
@@ -22,5 +23,5 @@ __all__ = ["RULES", "Rule", "Subject", "found"]
 
 _MODULES = (
     reading, names, stack, statements, values, secrets, addresses, databases, modes, across, files,
-    form,
+    form, stores,
 )  # fmt: skip  # imported for what they register

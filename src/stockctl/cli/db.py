@@ -32,6 +32,8 @@ app = group(
     beside=(
         "stockctl.cli.db_lint",
         "stockctl.cli.db_prove",
+        "stockctl.cli.db_baseline",
+        "stockctl.cli.db_drift",
         "stockctl.cli.db_inspect",
         "stockctl.cli.db_shell",
     ),

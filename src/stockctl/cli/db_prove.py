@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.db import app, migrations_folder
-from stockctl.cli.findings import Line
 from stockctl.cli.output import Row
 from stockctl.cli.prove_view import data, differing, findings, rows, summary
+from stockctl.cli.schema_view import coloured
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment, private_folder
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from stockctl.system.postgres import Database
 
 STATEMENT_TIMEOUT_S = 900.0
-_DIFF = {"-": "red", "+": "green"}
 
 
 class Format(StrEnum):
@@ -105,10 +104,7 @@ def _server(
             yield server, read_migrations(folder), STATEMENT_TIMEOUT_S
         return
     opened = open_environment(session, session.choose(environment))
-    folder = opened.database_settings().migrations
-    if folder is None:
-        folder = migrations_folder(session, opened.environment.name)
-    migrations = read_migrations(folder)
+    migrations = opened.migrations()
     with opened.database() as server:
         yield server, migrations, opened.database_settings().statement_timeout
 
@@ -175,13 +171,8 @@ def _show(session: Session, proof: Proof) -> None:
         output.lines([()])
         if not output.as_json:
             output.findings([finding], beside=False)
-        output.lines(_lines(session, differing(problem)))
+        output.lines(coloured(differing(problem), output.clean))
     for table in proof.unfilled:
         output.note(f"no rows could be made for {table.table}: {table.reason}", style="yellow")
     if proof.verdicts:
         output.lines([()])
-
-
-def _lines(session: Session, texts: Iterator[str]) -> Iterator[Line]:
-    for text in texts:
-        yield ((f"    {session.output.clean(text)}", _DIFF.get(text[:1], "dim")),)

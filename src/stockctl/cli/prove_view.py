@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stockctl.cli.schema_view import as_data
 from stockctl.core.errors import Where
 from stockctl.core.report import Finding
 from stockctl.core.units import format_duration
@@ -97,10 +98,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
                 "severity": each.severity.value,
                 "message": each.message,
                 "details": each.details,
-                "differences": [
-                    {"object": str(difference.key), "diff": difference.text}
-                    for difference in each.differences
-                ],
+                "differences": as_data(each.differences),
             }
             for each in verdict.problems
         ],

@@ -53,6 +53,11 @@ class Scratch:
     _connection: Connection[Any]
     _made: list[str] = field(default_factory=list)
 
+    @property
+    def server_version(self) -> int:
+        """Like 180004."""
+        return self._connection.info.server_version
+
     def create(self, template: str | None = None) -> Database:
         """An empty one like the live one, or a copy of another scratch database, in which nobody
         may be connected. Raises DatabaseFailed."""

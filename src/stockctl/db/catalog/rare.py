@@ -200,13 +200,14 @@ SELECT 'conversion', c.oid, format('%I.%I', n.nspname, c.conname), '',
 """,
 )
 
+# plpgsql is from initdb, and whoever ran that does not migrate.
 LANGUAGES = Query(
     "pg_language",
     f"""
 SELECT 'language', l.oid, quote_ident(l.lanname), '',
        format('CREATE LANGUAGE %I HANDLER %s', l.lanname, l.lanplcallfoid::regproc),
-       ARRAY[CASE WHEN l.lanpltrusted THEN 'TRUSTED' END], {role("l.lanowner")},
-       {grants("l.lanacl", "l", "l.lanowner")}
+       ARRAY[CASE WHEN l.lanpltrusted THEN 'TRUSTED' END,
+         'OWNER TO ' || quote_ident(pg_get_userbyid(l.lanowner))], NULL, {grants("l.lanacl")}
   FROM pg_language AS l WHERE l.lanispl
 """,
 )

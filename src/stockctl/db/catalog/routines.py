@@ -17,11 +17,11 @@ SELECT 'schema', n.oid, quote_ident(n.nspname), '', format('CREATE SCHEMA %I', n
 
 EXTENSIONS = Query(
     "pg_extension",
-    f"""
+    """
 SELECT 'extension', x.oid, quote_ident(x.extname), '',
        format('CREATE EXTENSION %I SCHEMA %s VERSION %L', x.extname, x.extnamespace::regnamespace,
          x.extversion),
-       NULL::text[], {role("x.extowner")}, NULL::text[]
+       ARRAY['OWNER TO ' || quote_ident(pg_get_userbyid(x.extowner))], NULL, NULL::text[]
   FROM pg_extension AS x
 """,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stockctl.db.migration import Migration
+from stockctl.core.errors import Refused
 from stockctl.db.statements import position, split
 
 _KINDS = ("OWNED", "ROLE", "USER", "GROUP", "DATABASE", "TABLESPACE", "SYSTEM", "SUBSCRIPTION")
@@ -24,11 +24,20 @@ class Reach:
         return f"{self.file}:{self.line}: {self.words}"
 
 
-def reaching(migrations: Sequence[Migration]) -> tuple[Reach, ...]:
-    """All of them, in up scripts and down scripts. What a DO block does is only seen as it runs."""
-    scripts = [(str(each.path), each.up) for each in migrations]
-    scripts += [(str(each.down_path), each.down) for each in migrations if each.down]
+def reaching(scripts: Sequence[tuple[str, str]]) -> tuple[Reach, ...]:
+    """All of them, in files and their texts. What a DO block does is only seen as it runs."""
     return tuple(found for file, text in scripts for found in _in(file, text))
+
+
+def refuse_reaching(found: Sequence[Reach]) -> None:
+    """Raises Refused where there is any."""
+    if found:
+        raise Refused(
+            "migrations change what all databases of a server share, and a trial on this one would"
+            " do that for real",
+            details="\n".join(map(str, found)),
+            hint="Run it on a server of stockctl's own, where there is nobody else: --embedded",
+        )
 
 
 def _in(file: str, text: str) -> Iterator[Reach]:

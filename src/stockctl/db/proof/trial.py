@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from stockctl.core.errors import MigrationFailed, Refused
 from stockctl.db.catalog.nouns import Catalog
@@ -44,6 +45,8 @@ SELECT l.relation::bigint, l.mode, c.relfilenode::bigint, l.database = 0
 # Catalogs that all databases of a server share and whose locks last until the transaction ends:
 # roles, memberships, databases, tablespaces, settings, comments, subscriptions, parameter grants.
 _SHARED = [1260, 1261, 1262, 1213, 2964, 2396, 6100, 6243]
+_ROLES = 20  # that one script may name
+_MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,22 @@ class Trial:
         return read_catalog(self._reader)
 
     def run(self, script: Script) -> Run:
-        """Raises MigrationFailed; Refused for one that reaches out of its database."""
+        """Raises MigrationFailed; Refused for one that reaches out of its database.
+
+        On a server of our own a role that a script names is made when it is missing: elsewhere
+        somebody made it before.
+        """
+        for _role in range(_ROLES):
+            try:
+                return self._run(script)
+            except MigrationFailed as error:
+                role = _missing_role(error)
+                if self._shared or role is None:
+                    raise
+                self.connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        return self._run(script)
+
+    def _run(self, script: Script) -> Run:
         self._session.settle(patient=True)
         if not script.transactional:
             started = time.monotonic()
@@ -144,6 +162,13 @@ class Trial:
         ]
         locks.sort(key=lambda lock: (-MODES.index(lock.mode), lock.table))
         return tuple(locks), frozenset(strongest)
+
+
+def _missing_role(error: MigrationFailed) -> str | None:
+    if not isinstance(error.__cause__, psycopg.errors.UndefinedObject):
+        return None
+    found = _MISSING_ROLE.fullmatch(error.__cause__.diag.message_primary or "")
+    return found and found[1]
 
 
 def _reaches_out(script: Script) -> Refused:

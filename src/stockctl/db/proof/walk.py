@@ -4,17 +4,17 @@ with them. Each is walked through once: what a proof costs grows with the number
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stockctl.core.errors import MigrationFailed, Refused
+from stockctl.core.errors import MigrationFailed
 from stockctl.core.progress import Progress
 from stockctl.core.report import Severity
 from stockctl.db.catalog.nouns import Catalog
 from stockctl.db.migration import Migration
 from stockctl.db.proof.fill import Filler
 from stockctl.db.proof.nouns import Outcome, Problem, Proof, Verdict
-from stockctl.db.proof.reach import reaching
+from stockctl.db.proof.reach import reaching, refuse_reaching
 from stockctl.db.proof.rules import RULES
 from stockctl.db.proof.steps import Rows, Steps, on_empty, up_of, with_rows
 from stockctl.db.proof.trial import Trial
@@ -39,7 +39,7 @@ def prove(scratch: Scratch, choice: Choice, limits: Limits, progress: Progress) 
     """Raises Refused when a script reaches out of its database and that is not the only one there;
     MigrationFailed when one fails that had only to be applied; DatabaseFailed."""
     if choice.shared:
-        _refuse_reaching(choice.migrations)
+        refuse_reaching(reaching([*_scripts(choice.migrations)]))
     started = time.monotonic()
     walk = _Walk(scratch, choice, limits)
     try:
@@ -55,15 +55,11 @@ def prove(scratch: Scratch, choice: Choice, limits: Limits, progress: Progress) 
     return walk.proof(time.monotonic() - started)
 
 
-def _refuse_reaching(migrations: Sequence[Migration]) -> None:
-    found = reaching(migrations)
-    if found:
-        raise Refused(
-            "migrations change what all databases of a server share, and a trial on this one would"
-            " do that for real",
-            details="\n".join(map(str, found)),
-            hint="Prove them on a server of stockctl's own: stockctl db prove --embedded",
-        )
+def _scripts(migrations: Sequence[Migration]) -> Iterator[tuple[str, str]]:
+    for each in migrations:
+        yield str(each.path), each.up
+        if each.down is not None:
+            yield str(each.down_path), each.down
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stockctl.core.clock import Clock, SystemClock
@@ -15,9 +15,10 @@ from stockctl.db.expected import expected_schema, live_schema
 from stockctl.db.migration import Migration
 from stockctl.db.plan import find
 from stockctl.db.proof.trial import Script
-from stockctl.db.record import Stage, read_records, write_record
+from stockctl.db.record import Stage, read_records, recorded
 from stockctl.db.scratch import Scratch
-from stockctl.db.session import Limits, open_session
+from stockctl.db.session import Limits, Session, open_session
+from stockctl.db.yoyo_ledger import marked
 from stockctl.system.postgres import Database, errors
 
 LOCK_WAIT_S = 60.0
@@ -79,11 +80,15 @@ def baseline(
                     "the schema has changed since it was compared: nothing was marked",
                     hint="Run the command again.",
                 )
-        with session.transaction():
-            for migration in plan.migrations:
-                session.yoyo.mark(migration.id)
-                write_record(session.connection, migration, Stage.APPLIED, session.who)
+        session.record(b"".join(_marks(session, plan.migrations)))
     return tuple(each.id for each in plan.migrations)
+
+
+def _marks(session: Session, migrations: Sequence[Migration]) -> Iterator[bytes]:
+    """In their order; how long they took, nobody knows."""
+    for migration in migrations:
+        yield marked(session.connection, migration.id, session.who)
+        yield recorded(session.connection, migration, Stage.APPLIED, session.who, 0.0)
 
 
 def refuse_differences(plan: BaselinePlan) -> None:

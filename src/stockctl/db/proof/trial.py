@@ -130,8 +130,10 @@ class Trial:
     def _transaction(self, script: Script) -> Iterator[None]:
         """What only fails at COMMIT (a deferred constraint) is the script's doing all the same."""
         try:
-            with self._session.transaction():
+            with self._session.all_or_nothing():  # without the migration lock: nobody else is here
+                self.connection.execute("BEGIN")
                 yield
+                self.connection.execute("COMMIT")
         except psycopg.Error as error:
             raise failed(script.id, script.file, script.text, error, None) from error
 

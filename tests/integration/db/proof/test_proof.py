@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.db.proof.conftest import Migrations
-from tests.servers import on_each_postgres, on_the_newest
+from tests.servers import VERSIONS, on_each_postgres, on_the_newest
 
 from stockctl.core.errors import Refused
 from stockctl.db.proof.nouns import Outcome, Verdict
@@ -62,11 +62,16 @@ WRONG = [
 ]  # fmt: skip
 
 
+# the catalog itself is held against each version in test_catalog.py
+SAMPLE = [each for each in WRONG if each[3] and len(each[3]) == 1][:6:2]
+
+
 @on_each_postgres
-def test_each_mistake_is_found(migrations: Migrations) -> None:
+def test_each_mistake_is_found(migrations: Migrations, postgres: int) -> None:
     """All in one folder, one after the other: what one of them broke hides none of the next."""
     expected = {}
-    for number, (name, up, down, found) in enumerate(WRONG):
+    wrong = WRONG if postgres == VERSIONS[-1] else SAMPLE
+    for number, (name, up, down, found) in enumerate(wrong):
 
         def own(text: str, number: int = number) -> str:
             renamed = text.replace("items", f"items_{number}").replace("keep", f"keep_{number}")
@@ -80,10 +85,10 @@ def test_each_mistake_is_found(migrations: Migrations) -> None:
     proof = migrations.prove()
     befores, its = proof.verdicts[::2], proof.verdicts[1::2]
     assert [each.problems for each in befores if each.outcome is not Outcome.PROVED] == []
-    assert {n: codes(v) for (n, *_), v in zip(WRONG, its, strict=True)} == expected
+    assert {n: codes(v) for (n, *_), v in zip(wrong, its, strict=True)} == expected
     for verdict in its:
-        wrong = [code for code in codes(verdict) if code not in WARNINGS]
-        assert verdict.outcome is (Outcome.FAILED if wrong else Outcome.PROVED)
+        errors = [code for code in codes(verdict) if code not in WARNINGS]
+        assert verdict.outcome is (Outcome.FAILED if errors else Outcome.PROVED)
 
 
 @on_the_newest

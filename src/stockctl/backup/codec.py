@@ -5,11 +5,12 @@ What lands opens without us: `age -d -i KEY FILE | zstd -d | pg_restore`.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -179,6 +180,8 @@ def _beside(work: Callable[[IO[bytes]], None], mode: str) -> Iterator[IO[bytes]]
     are raised in the main thread, so here they cannot land there.
     """
     reading, writing = os.pipe()
+    with suppress(OSError):  # what a user may have of large pipes is limited
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, BLOCK)
     read_file, write_file = os.fdopen(reading, "rb", BLOCK), os.fdopen(writing, "wb", BLOCK)
     ours, theirs = (read_file, write_file) if mode == "rb" else (write_file, read_file)
     failures: list[Exception] = []

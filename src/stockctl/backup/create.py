@@ -13,7 +13,7 @@ from stockctl import __version__
 from stockctl.backup import codec
 from stockctl.backup.catalog import orphans
 from stockctl.backup.checks import Checks, checks_name, write_checks
-from stockctl.backup.clients import require_client
+from stockctl.backup.clients import matching
 from stockctl.backup.extensions import read_extensions
 from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, content, fingerprint, snapshot
 from stockctl.backup.globals import Globals, read_roles
@@ -70,7 +70,7 @@ def create(
         began_s = clock.monotonic()
         with snapshot(database) as taken:
             draft = _draft(options, database, taken, store, clock.now())
-            require_client(host, database, "pg_dump", taken.major)
+            database = matching(host, database, "pg_dump", taken.major)
             with progress.step("snapshot") as step:
                 draft = _described(draft, taken, options)
                 step.detail = f"{draft.tables} tables, {draft.rows} rows"

@@ -50,7 +50,7 @@ def drill(
     cannot hold it, and what a restore raises."""
     recover(scratch.database, progress)
     jobs, _why = preflight.choose_jobs(backup, scratch.database, host, directory, None)
-    _require_fit(backup, scratch, host)
+    scratch = _fitting(backup, scratch, host)
     began_s = clock.monotonic()
     with source_of(backup, store, identities, jobs, directory, progress) as source:
         try:
@@ -64,13 +64,14 @@ def drill(
     return round(took_s, 3)
 
 
-def _require_fit(backup: Backup, scratch: Scratch, host: Host) -> None:
+def _fitting(backup: Backup, scratch: Scratch, host: Host) -> Scratch:
     try:
         with maintenance(scratch.database) as connection:
             preflight.require_server(connection, backup)
-            preflight.require_tools(connection, scratch.database, host)
+            database = preflight.with_tools(connection, scratch.database, host)
             room = preflight.look_for_room(connection, scratch.database, host)
             preflight.require_room(room, backup.database_bytes)
+            return replace(scratch, database=database)
     except Refused as error:
         if scratch.own:
             error.hint = "Drill on the environment's own server instead: --on-server."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.archive import Contents
-from stockctl.backup.clients import require_client
+from stockctl.backup.clients import matching
 from stockctl.backup.extensions import unavailable
 from stockctl.backup.globals import Role, missing
 from stockctl.backup.manifest import Backup
@@ -139,9 +139,9 @@ def choose_jobs(
     return wanted or min(_MOST_JOBS, os.cpu_count() or 1), ""
 
 
-def require_tools(connection: Connection[Any], database: Database, host: Host) -> None:
-    """Raises ToolFailed unless pg_restore is of the server's version."""
-    require_client(host, database, "pg_restore", connection.info.server_version // 10000)
+def with_tools(connection: Connection[Any], database: Database, host: Host) -> Database:
+    """The database with a pg_restore of its server's version. Raises ToolFailed without one."""
+    return matching(host, database, "pg_restore", connection.info.server_version // 10000)
 
 
 def require_no_superuser(contents: Contents) -> None:

@@ -90,6 +90,7 @@ def _replace(
     clock: Clock,
 ) -> float:
     with maintenance(database) as connection:
+        database = preflight.with_tools(connection, database, host)
         like, worker = _prepare(connection, plan, database, progress)
     copy = database.to(plan.new_database)
     fill(copy, worker, source, host=host, progress=progress)

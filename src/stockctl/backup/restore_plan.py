@@ -103,7 +103,7 @@ def plan_restore(
         live = describe(connection, name) if exists(connection, name) else None
         refuse_prepared(connection, name)
         preflight.require_server(connection, backup)
-        preflight.require_tools(connection, database, host)
+        preflight.with_tools(connection, database, host)
         wanted = live or from_manifest(backup, name)
         roles = preflight.require_roles(connection, backup, wanted) if live is None else ()
         room = preflight.look_for_room(connection, database, host)

@@ -48,25 +48,30 @@ def create(
     One snapshot, one stream: pg_dump, zstd, age where recipients are set, sha256. For cron: `-q`.
     """
     from stockctl.backup.checks import read_checks
+    from stockctl.deploy.announce import announced, write_metrics
     from stockctl.deploy.safety import back_up
 
     if label is not None and not label.isprintable():  # also what is not UTF-8 on the command line
         raise UsageError("--label holds characters that cannot be printed")
     opened = open_environment(session, name, needs=BACKUP, changes=True)
-    with opened.database() as database, opened.journal.operation("backup create"):
-        backup = back_up(
-            opened.environment,
-            database,
-            opened.store(),
-            opened.journal,
-            session.progress(),
-            label=label,
-            pinned=pin,
+    progress, ping = session.progress(), opened.environment.backup.ping
+    with announced(ping, progress), opened.journal.operation("backup create"):
+        with opened.database() as database:
+            backup = back_up(
+                opened.environment,
+                database,
+                opened.store(),
+                opened.journal,
+                progress,
+                label=label,
+                pinned=pin,
+            )
+        write_metrics(opened.environment, backup, opened.store(), opened.host, progress)
+    if not session.quiet:  # a cron job that went well says nothing
+        session.output.line(
+            f"{backup.id}  {format_size(backup.size_bytes)}  {backup.tables} tables,"
+            f" {backup.rows} rows, in {format_duration(backup.duration_s)}"
         )
-    session.output.line(
-        f"{backup.id}  {format_size(backup.size_bytes)}  {backup.tables} tables,"
-        f" {backup.rows} rows, in {format_duration(backup.duration_s)}"
-    )
     return Result({"backup": data_of(backup, opened, read_checks(opened.store(), backup))})
 
 

@@ -51,6 +51,7 @@ def verify(
     server is not asked, and the time is kept. That server must not be older than the backup's.
     """
     from stockctl.backup.catalog import LATEST, list_backups
+    from stockctl.deploy.announce import write_metrics
 
     if everything and which is not None:
         raise UsageError("give --all or --backup, not both")
@@ -64,6 +65,14 @@ def verify(
     else:
         chosen = (choose_backup(session, opened.store(), name, which or LATEST),)
     checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
+    if catalogue.backups and catalogue.backups[0] in chosen:
+        write_metrics(
+            opened.environment,
+            catalogue.backups[0],
+            opened.store(),
+            opened.host,
+            session.progress(),
+        )
     return _tell(session, name, checked, catalogue.invalid if everything else ())
 
 
@@ -97,6 +106,8 @@ def _tell(
     session: Session, name: str, checked: list[Checked], broken: tuple[tuple[str, str], ...]
 ) -> Result:
     for each in checked:
+        if each.ok and session.quiet:
+            continue
         if each.ok:
             note = f" ({each.reason})" if each.reason else ""
             took = f", restored in {format_duration(each.restore_s)}" if each.restore_s else ""

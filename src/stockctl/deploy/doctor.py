@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
+from stockctl.backup.clients import hole, matching, version
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import DatabaseUnreachable, HostFailed, StockctlError, StoreFailed
 from stockctl.core.report import Check, Report
@@ -76,9 +77,10 @@ def _database(site: Site) -> str:
         if site.environment.service is None or site.releases.live() is not None:
             raise
         return "does not run yet: the first deploy starts its service"
-    command = site.database.tools.local("pg_dump", "--version")
-    said = site.host.run(command, timeout_s=TOOL_S).stdout.strip()
-    return f"Postgres {server}; {said}"
+    database = matching(site.host, site.database, "pg_dump", server)
+    said = version(site.host, database, "pg_dump")
+    unsafe = hole(said)
+    return f"Postgres {server}; {said}" + (f"\nwarning: {unsafe}" if unsafe else "")
 
 
 def _store(site: Site, store: Store) -> str:

@@ -26,6 +26,7 @@ _PATH_KEYS = {
     ("backup", "identity_file"),
     ("backup", "known_hosts"),
     ("backup", "ssh_identity_file"),
+    ("backup", "metrics"),
     *(("hooks", event.value) for event in Event),
 }
 _TABLES = {path[:end] for path in _PATH_KEYS for end in range(len(path))}  # around these

@@ -133,6 +133,16 @@ class BackupSettings(StoreSettings):
         description="What a restored copy must equal: the number of rows of each table, or a hash"
         " over their content as well. The hash reads every value on the server.",
     )
+    ping: SecretValue | None = Field(
+        None,
+        description="An address that `backup create` calls: `/start` after it, then `/<exit code>`,"
+        " as healthchecks.io wants it. A ping that fails is a warning.",
+    )
+    metrics: FilePath | None = Field(
+        None,
+        description="A file for node_exporter's textfile collector (`….prom`), replaced after each"
+        " `backup create` and `backup verify` of the newest.",
+    )
     keep: Keep = Field(
         default_factory=lambda: Keep.model_validate(
             {"last": 3, "within": "48h", "daily": 30, "monthly": 12}

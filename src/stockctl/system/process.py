@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import signal
@@ -18,6 +19,8 @@ from stockctl.core.units import format_duration
 from stockctl.system.watchdog import Watchdog
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL; `docker compose` needs a few seconds to let go
+# Large pieces, and fewer switches between the two of us (pipe(7), "Pipe capacity").
+PIPE_BYTES = 1 << 20
 TAIL_LINES = 60  # of standard error, kept for the error message
 
 _watchdog = Watchdog()
@@ -39,6 +42,8 @@ class Child:
         self._on_line = on_line
         self._process = self._start(stdin or command.holds_input or command.input is not None)
         _watchdog.guard(self._process.pid)
+        with suppress(OSError):  # how much of it a user may have is limited
+            fcntl.fcntl(self.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._drain = threading.Thread(target=self._drain_stderr, daemon=True)
         self._drain.start()
         if command.input is not None:

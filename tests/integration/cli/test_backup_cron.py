@@ -1,0 +1,72 @@
+"""`backup create` as cron runs it: silent, heard of by others, and held up by nobody."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Switch(http.server.BaseHTTPRequestHandler):
+    """A dead man's switch that remembers who called."""
+
+    calls: list[str] = []
+
+    def do_GET(self) -> None:
+        self.calls.append(self.path)
+        self.send_response(404 if "gone" in self.path else 200)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def switch() -> Iterator[str]:
+    Switch.calls = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Switch)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def configure(project: Path, **keys: str) -> None:
+    file = project / "environments" / "local.toml"
+    lines = "".join(f'{key} = "{value}"\n' for key, value in keys.items())
+    file.write_text(file.read_text() + f"\n[backup]\n{lines}")
+
+
+def test_silent_pinged_and_counted(stockctl: Any, project: Path, switch: str) -> None:
+    configure(project, ping="${PING}", metrics="metrics/backup.prom")
+    done = stockctl("-q", "backup", "create", "local", PING=f"{switch}/c4n4ry-uuid")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert Switch.calls == ["/c4n4ry-uuid/start", "/c4n4ry-uuid/0"]
+    metrics = project / "environments" / "metrics" / "backup.prom"
+    assert metrics.stat().st_mode & 0o777 == 0o644
+    assert 'stockctl_backup_count{environment="local"} 1.0' in metrics.read_text()
+    assert [each.name for each in metrics.parent.iterdir()] == ["backup.prom"]
+    store = project / ".stockctl" / "local" / "backups"
+    store.rename(store.with_name("elsewhere"))
+    store.write_text("in the way")
+    done = stockctl("-q", "backup", "create", "local", PING=f"{switch}/c4n4ry-uuid")
+    assert done.code == 6
+    assert Switch.calls[2:] == ["/c4n4ry-uuid/start", "/c4n4ry-uuid/6"]
+    assert "c4n4ry-uuid" not in done.err
+
+
+def test_a_ping_that_fails_fails_no_backup(stockctl: Any, project: Path, switch: str) -> None:
+    configure(project, ping="${PING}", metrics="/proc/nowhere/backup.prom")
+    done = stockctl("-q", "backup", "create", "local", PING=f"{switch}/gone")
+    assert done.code == 0
+    assert done.err.count("backup.ping") == 2
+    assert "backup.metrics" in done.err
+    assert "gone" not in done.err
+    listed = stockctl("backup", "list", "local", "--json", PING="").document["data"]["backups"]
+    assert len(listed) == 1

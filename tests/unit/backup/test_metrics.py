@@ -1,0 +1,56 @@
+"""The file for node_exporter holds what is known, and nothing where nothing is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.unit.backup.test_manifest import AT, backup
+
+from stockctl.backup.checks import Checks
+from stockctl.backup.clients import hole
+from stockctl.backup.metrics import render
+
+
+def values(data: bytes) -> dict[str, float]:
+    families = text_string_to_metric_families(data.decode())
+    samples = [sample for family in families for sample in family.samples]
+    assert {sample.labels["environment"] for sample in samples} == {"prod"}
+    return {sample.name.removeprefix("stockctl_backup_"): sample.value for sample in samples}
+
+
+def test_what_was_never_checked_has_no_time() -> None:
+    found = values(render(backup(), Checks(), 7))
+    assert found == {
+        "last_success_timestamp_seconds": AT.timestamp(),
+        "duration_seconds": 4.1,
+        "size_bytes": 10,
+        "database_bytes": 100,
+        "rows": 5,
+        "count": 7,
+    }
+
+
+def test_what_was_drilled() -> None:
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    found = values(render(backup(), Checks().drilled(at, 12.5), 1))
+    assert found["restore_seconds"] == 12.5
+    assert found["verified_timestamp_seconds"] == found["drilled_timestamp_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("said", "upgrade"),
+    [
+        ("pg_dump (PostgreSQL) 18.6", ""),
+        ("pg_dump (PostgreSQL) 18.5 (Debian 18.5-1)", "18.6"),
+        ("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "15.19"),
+        ("pg_dump (PostgreSQL) 13.23", "a version that is maintained"),
+        ("pg_dump (PostgreSQL) 19.1", ""),
+        ("pg_dump (PostgreSQL) 19beta1", ""),
+        ("", ""),
+    ],
+)
+def test_versions_that_are_known_to_be_unsafe(said: str, upgrade: str) -> None:
+    assert bool(hole(said)) == bool(upgrade)
+    assert hole(said).endswith(upgrade)

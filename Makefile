@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 WORKERS ?= 4
 
-.PHONY: help setup demo test check docs lock bench testbed clean
+.PHONY: help setup demo test campaign check docs lock bench testbed clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ test: $(STAMP) ## everything, on a real engine and real servers, with coverage
 	@rm -f .coverage .coverage.*
 	@base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \
 	  $(BIN)/pytest -n $(WORKERS) --dist worksteal --basetemp="$$base" --cov --cov-report=term tests
+
+campaign: $(STAMP) ## kills and faults at every step, exhaustively; takes long
+	@tests/testbed/up.sh
+	@base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; $(BIN)/pytest -q -m campaign --basetemp="$$base" tests
 
 bench: $(STAMP) ## figures, as ratios against a named baseline in one run
 	@for file in benchmarks/*.py; do $(BIN)/python $$file; done

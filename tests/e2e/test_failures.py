@@ -83,7 +83,8 @@ def test_an_image_that_does_not_build_touches_nothing(live: StagingProject) -> N
     dockerfile = live.root / "examples/stockmind-api/Dockerfile"
     dockerfile.write_text("FROM debian:bookworm-slim\nRUN echo the-reason >&2 && exit 3\n")
     done = live.deploy("v2")
-    assert done.code == 6
+    assert done.code == 9
+    assert "r0002 was withdrawn, r0001 serves" in done.err
     assert "the-reason" in done.err
     still_serves(live)
 

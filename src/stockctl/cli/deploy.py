@@ -72,6 +72,7 @@ app = group(
         "stockctl.cli.deploy_exec",
         "stockctl.cli.deploy_contract",
         "stockctl.cli.deploy_lock",
+        "stockctl.cli.deploy_tidy",
         "stockctl.cli.deploy_preflight",
     ),
 )

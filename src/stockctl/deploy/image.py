@@ -89,6 +89,13 @@ def hold(site: Site, release_id: str, image_id: str) -> None:
     site.engine.tag(image_id, f"{KEPT}/{site.environment.project}", release_id)
 
 
-def release_hold(site: Site, release_id: str) -> None:
-    """Takes the name away again."""
+def forget(site: Site, release_id: str) -> None:
+    """Takes our name away again, and with it the one that we gave it when it was built or pulled,
+    unless another recorded release goes by it. The engine keeps what a container uses."""
     site.engine.untag(f"{KEPT}/{site.environment.project}:{release_id}")
+    releases = site.releases.all()
+    gone = next(release for release in releases if release.id == release_id)
+    others = {release.image for release in releases if release.id != release_id}
+    ours = gone.image == f"{site.service.image}:{gone.version}"
+    if ours and gone.image not in others and site.engine.image_id(gone.image) == gone.image_id:
+        site.engine.untag(gone.image)

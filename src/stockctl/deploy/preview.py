@@ -8,9 +8,9 @@ from stockctl.core.errors import HostFailed, ToolFailed
 from stockctl.core.units import format_duration
 from stockctl.db.lint.locks import TableLock, expected
 from stockctl.db.migration import Migration
-from stockctl.deploy import handover
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.rolling_preview import outage_ahead
 from stockctl.deploy.rollout import DeployPlan
 from stockctl.deploy.site import Site
 from stockctl.system.compose import Rendered
@@ -96,9 +96,7 @@ def _outage(site: Site, plan: DeployPlan) -> str:
     that took the last time is the best guess. With `rolling` only where the proxy takes the port
     over from a container that has it."""
     if site.rolling:
-        if not handover.needed(site):
-            return "none: the proxy takes the requests from one release to the other"
-        return "once, while the proxy takes the port over: a container's stop and a start, measured"
+        return outage_ahead(site, plan)
     if plan.previous is None:
         return "none: nothing serves yet"
     what = "while the container is replaced"

@@ -21,6 +21,7 @@ from stockctl.deploy.rolling import roll_back
 from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
 from stockctl.deploy.standing import serving, well
+from stockctl.deploy.tidy import tidy
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
 
@@ -113,6 +114,7 @@ def _go_back(site: Site, plan: RollbackPlan, schema_back: WithDatabase | None) -
     try:
         if site.rolling:
             roll_back(site, plan.target, plan.running)
+            tidy(site, only_orphans=True)
         else:
             _replace(site, plan)
     except BaseException as error:

@@ -19,27 +19,14 @@ from stockctl.deploy.traffic import Traffic
 from stockctl.env.event import Event
 from stockctl.smoke.run import require, smoke
 from stockctl.system.compose import Rendered
-from stockctl.system.compose_release import publications
-
-
-def require_possible(site: Site, rendered: Rendered) -> None:
-    """Raises ConfigurationError for a service that cannot run twice behind a proxy."""
-    service = site.service
-    publications(
-        rendered,
-        services=service.release,
-        web=service.web,
-        port=service.port,
-        given=site.environment.proxy.ports,
-    )
 
 
 def roll(site: Site, release: Release, previous: Release | None, rendered: Rendered) -> Release:
     """From the previous release to this one. On failure the previous one serves: Unhealthy."""
     beside.write(site, release.id, rendered)
-    if previous is not None:
-        _find_its_feet(site, previous)
     try:
+        if previous is not None:
+            _find_its_feet(site, previous)
         _prepare_proxy(site, rendered)
         with site.progress.step("start"):
             beside.start(site, release)

@@ -11,7 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from stockctl.backup.stores.base import Store
-from stockctl.core.errors import HostFailed, PlanOutdated, StockctlError, Unhealthy
+from stockctl.core.errors import (
+    EngineUnavailable,
+    HostFailed,
+    PlanOutdated,
+    StockctlError,
+    ToolFailed,
+    Unhealthy,
+)
 from stockctl.deploy import image, schema, switch
 from stockctl.deploy.adopt import adopt
 from stockctl.deploy.events import Happening, ask, reason, tell
@@ -19,10 +26,11 @@ from stockctl.deploy.gates import rendered_configuration, status_if_reachable
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.one_off import run_release_command
 from stockctl.deploy.release import Release, ReleaseState
-from stockctl.deploy.rolling import require_possible, roll
+from stockctl.deploy.rolling import roll
 from stockctl.deploy.site import Site
 from stockctl.deploy.standing import serving
 from stockctl.deploy.tidy import tidy
+from stockctl.deploy.traffic import Traffic
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
 from stockctl.smoke.run import require, smoke
@@ -64,7 +72,7 @@ def plan_deploy(
     release_id = site.releases.next_id()
     rendered = rendered_configuration(site)
     if site.rolling:
-        require_possible(site, rendered)
+        Traffic(site).describe(rendered)  # raises for a service that cannot run twice
     status = status_if_reachable(site)
     pending: tuple[str, ...] | None = None
     waiting: tuple[str, ...] = ()
@@ -129,11 +137,7 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
 
 
 def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Release:
-    with site.progress.step("image") as step:
-        image_id = image.obtain(
-            site, plan.reference, plan.version, plan.commit, step, build=plan.build
-        )
-        image.hold(site, release.id, image_id)
+    image_id = _image(site, plan, release)
     commit = image.commit_in(site, image_id)
     release = replace(release, image_id=image_id)
     if commit is not None:
@@ -151,6 +155,25 @@ def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Releas
         return roll(site, release, previous, pinned)
     ask(site, Happening(Event.BEFORE_SWITCH, release, previous))
     return _switch(site, release, previous)
+
+
+def _image(site: Site, plan: DeployPlan, release: Release) -> str:
+    """Its id. Raises Unhealthy where it is not to be had and something serves, else ToolFailed."""
+    try:
+        with site.progress.step("image") as step:
+            image_id = image.obtain(
+                site, plan.reference, plan.version, plan.commit, step, build=plan.build
+            )
+            image.hold(site, release.id, image_id)
+            return image_id
+    except ToolFailed as error:
+        if plan.previous is None or isinstance(error, EngineUnavailable):
+            raise
+        raise Unhealthy(
+            f"{release.id} was withdrawn, {plan.previous.id} serves: {error.message}",
+            details=error.details,
+            hint=error.hint,
+        ) from error
 
 
 def _record_failure(site: Site, release_id: str, error: BaseException) -> None:

@@ -15,6 +15,7 @@ from stockctl.deploy import beside, image
 from stockctl.deploy.release import Release, ReleaseState, Standing
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
+from stockctl.deploy.turn import turn
 
 
 class Act(StrEnum):
@@ -109,11 +110,13 @@ def facts(site: Site) -> Facts:
     )
 
 
-def tidy(site: Site) -> tuple[Chore, ...]:
+def tidy(site: Site, *, only_orphans: bool = False) -> tuple[Chore, ...]:
     """Carries the plan out. What fails is said and tried again next time: it stops no deploy."""
     try:
         seen = facts(site)
         chores = plan_tidy(seen)
+        if only_orphans:
+            chores = tuple(chore for chore in chores if chore.act is Act.REMOVE)
         if any(seen.beside.get(chore.release) for chore in chores):
             Traffic(site).drain()
         for chore in chores:
@@ -124,13 +127,19 @@ def tidy(site: Site) -> tuple[Chore, ...]:
     return chores
 
 
+def tidy_up(site: Site, wait_s: float) -> tuple[Chore, ...]:
+    """The same as an operation of its own, when it is our turn."""
+    with turn(site, "deploy tidy", wait_s):
+        return tidy(site)
+
+
 def _do(site: Site, chore: Chore, has_containers: bool) -> None:
     if chore.act is Act.STOP:
         beside.stop(site, chore.release)
     elif has_containers:
         beside.remove(site, chore.release)
     if chore.act is Act.FORGET:
-        image.release_hold(site, chore.release)
+        image.forget(site, chore.release)
         site.releases.forget(chore.release)
     if has_containers:
         done = {Act.STOP: "stopped"}.get(chore.act, "removed")

@@ -94,11 +94,9 @@ class Traffic:
             self._write(before)
             raise
 
-    def declare(self, rendered: Rendered) -> bytes | None:
-        """Describes the proxy for this configuration; what stood there before, where it differs.
-
-        Raises ConfigurationError for what a proxy cannot be put in front of.
-        """
+    def describe(self, rendered: Rendered) -> bytes:
+        """The proxy as this configuration wants it. Raises ConfigurationError for what a proxy
+        cannot be put in front of."""
         environment, service = self.site.environment, self.site.service
         published = compose_release.publications(
             rendered,
@@ -114,13 +112,20 @@ class Traffic:
             image=environment.proxy.image,
             published=published,
             folder=self._config.parent,
-            drain_s=environment.deploy.drain_timeout,
         )
+        return document.to_bytes()
+
+    def described(self) -> bytes:
+        """The proxy as it was made; empty where there is none."""
         host = self.site.host
-        before = host.read(self.document) if host.exists(self.document) else b""
-        if document.to_bytes() == before:
+        return host.read(self.document) if host.exists(self.document) else b""
+
+    def declare(self, rendered: Rendered) -> bytes | None:
+        """Writes down how the proxy is to be; what stood there before, where it differs."""
+        wanted, before = self.describe(rendered), self.described()
+        if wanted == before:
             return None
-        host.write(self.document, document.to_bytes())
+        self.site.host.write(self.document, wanted)
         return before
 
     def make(self) -> None:

@@ -161,7 +161,6 @@ def proxy(
     image: str,
     published: Sequence[Publication],
     folder: Path,
-    drain_s: float,
 ) -> Rendered:
     """The proxy in the long-lived project, on every network of the released services.
 
@@ -184,7 +183,6 @@ def proxy(
         ],
         "restart": "unless-stopped",
         "stop_signal": "SIGUSR1",
-        "stop_grace_period": f"{max(1, round(drain_s))}s",
         "labels": {PROJECT_LABEL: project},
     }
     return Rendered(

@@ -114,7 +114,7 @@ def render(routes: Sequence[Route], *, health: str, drain_s: float) -> str:
     several = any(len(route.servers) > 1 for route in routes)
     lines = [_server(route, server, several) for route in routes for server in route.servers]
     if several:  # with one server a check could only take the last one away
-        lines.insert(0, f"  option httpchk GET {health}")
+        lines.insert(0, f"  option httpchk GET {_quoted(health)}")
     shares = {route.release: route.share for route in routes}
     text = _TEMPLATE.format(
         mark=_MARK + json.dumps(shares, sort_keys=True),
@@ -125,6 +125,13 @@ def render(routes: Sequence[Route], *, health: str, drain_s: float) -> str:
         generation="{generation}",
     )
     return text.replace("{generation}", _fingerprint(text))
+
+
+def _quoted(text: str) -> str:
+    """As one word: https://docs.haproxy.org/2.6/configuration.html#2.2"""
+    for special in ("\\", '"', "$"):
+        text = text.replace(special, "\\" + special)
+    return f'"{text}"'
 
 
 def _server(route: Route, server: Server, checked: bool) -> str:

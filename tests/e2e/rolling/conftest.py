@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,11 @@ class Shop(StagingProject):
         """Deploys the next version."""
         self.set(**{**dict.fromkeys(FAULTS, ""), "VERSION": version, **faults})
         return self.run("deploy", "staging", "--image", IMAGE, "--json")
+
+    def start_to(self, version: str, **faults: str) -> subprocess.Popen[str]:
+        """Begins to deploy it, and says on the way what it does."""
+        self.set(**{**dict.fromkeys(FAULTS, ""), "VERSION": version, **faults})
+        return self.start("deploy", "staging", "--image", IMAGE)
 
     def deployed(self, version: str, **faults: str) -> Done:
         """The same, and it must work."""
@@ -130,6 +136,11 @@ class Shop(StagingProject):
         ]
         found = dict(line.split(" ") for text in lines for line in text.splitlines())
         return {name.removeprefix(f"{self.compose_project}-"): found[name] for name in found}
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every recorded release."""
+        records = (self.directory / "releases").glob("*/release.json")
+        return [json.loads(record.read_text()) for record in records]
 
     def error(self, done: Done) -> str:
         """What `--json` says went wrong, all of it."""

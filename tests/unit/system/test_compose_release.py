@@ -119,7 +119,6 @@ def test_the_proxy_is_on_the_networks_of_the_released_services() -> None:
         image="haproxy:lts-alpine",
         published=({"target": 8080, "published": "5001"},),
         folder=Path("/srv/proxy/config"),
-        drain_s=30,
     ).document
     assert made["networks"] == {
         "default": {"name": "shop-prod_default"},

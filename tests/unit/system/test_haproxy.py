@@ -39,7 +39,9 @@ def test_a_share_of_one_percent_is_not_rounded_away() -> None:
 def test_health_is_checked_only_where_another_server_can_take_over() -> None:
     assert "option httpchk" not in rendered(OLD)
     assert "check inter" not in rendered(OLD)
-    assert "option httpchk GET /health" in rendered(NEW)
+    assert 'option httpchk GET "/health"' in rendered(NEW)
+    odd = render((NEW,), health='/a\'b "c" $d', drain_s=1)
+    assert 'option httpchk GET "/a\'b \\"c\\" \\$d"' in odd
 
 
 def test_the_generation_is_that_of_the_text() -> None:

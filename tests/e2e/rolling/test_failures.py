@@ -1,0 +1,128 @@
+"""Broken on purpose: whatever goes wrong, the release before serves, and nobody notices.
+
+One project for the whole file: each test finds v1 live and must leave it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.rolling.conftest import Shop, make, take_away
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    made = make(tmp_path_factory.mktemp("failures") / "project")
+    made.deploy_settings(health_timeout="2s", watch="1s")
+    made.deployed("v1")
+    yield made
+    take_away(made)
+
+
+@pytest.fixture
+def live(first: Shop) -> Iterator[Shop]:
+    """v1 serves, before and after; nothing else is left but what was there."""
+    toml = first.root / "environments" / "staging.toml"
+    text = toml.read_text()
+    yield first
+    toml.write_text(text)
+    assert first.version() == "v1"
+    assert first.containers() == {"stockctl-proxy-1": "running", "r0001-shop-1": "running"}
+    assert '"r0001"' in (first.directory / "live.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"CRASH": "1"}, ("ended by itself", "CRASH is set", "exit 3")),
+        ({"UNHEALTHY": "1"}, ("is not healthy after 2.0s", "GET /health: 503", "v2 listens")),
+    ],
+)
+def test_a_release_that_does_not_get_healthy(
+    live: Shop, fault: dict[str, str], words: tuple[str, ...]
+) -> None:
+    with live.load() as load:
+        done = live.to("v2", **fault)
+    assert done.code == 9
+    said = live.error(done)
+    assert "was withdrawn, r0001 serves" in said
+    assert all(word in said for word in words), said
+    assert (load.failed, set(load.versions)) == ([], {"v1"})
+
+
+def test_an_image_that_is_not_to_be_had(live: Shop) -> None:
+    done = live.run("deploy", "staging", "--image", "127.0.0.1:9/none:1", "--json")
+    assert done.code == 9
+    assert "was withdrawn, r0001 serves" in live.error(done)
+
+
+def test_a_smoke_check_of_the_candidate_fails_before_anybody_sees_it(live: Shop) -> None:
+    live.toml('\n[[smoke]]\nname = "right version"\npath = "/"\ncontains = "v1"\n')
+    with live.load() as load:
+        done = live.to("v2")
+    assert done.code == 9
+    assert "candidate" in live.error(done)
+    assert "right version" in live.error(done)
+    assert (load.failed, set(load.versions)) == ([], {"v1"})
+
+
+def test_a_configuration_that_haproxy_rejects(live: Shop) -> None:
+    """The proxy's own HAProxy says no: here to a time that is too long for it."""
+    before = (live.directory / "proxy" / "config" / "haproxy.cfg").read_bytes()
+    live.deploy_settings(drain_timeout="9999d")
+    with live.load() as load:
+        done = live.to("v2")
+    assert done.code == 9
+    assert "HAProxy rejects the new configuration" in live.error(done)
+    assert "timer overflow" in live.error(done)
+    assert (live.directory / "proxy" / "config" / "haproxy.cfg").read_bytes() == before
+    assert (load.failed, set(load.versions)) == ([], {"v1"})
+
+
+def test_health_passes_and_then_it_answers_500(live: Shop) -> None:
+    live.deploy_settings(canary=[20], canary_step="3s")
+    with live.load() as load:
+        done = live.to("v2", ERRORS="50")
+        back = live.version()
+    assert done.code == 9
+    assert "is abandoned" in live.error(done)
+    assert "answers failed" in live.error(done)
+    assert back == "v1"
+    # its own 500s are all that failed: nothing was lost in going there and back
+    assert {each.split()[2] for each in load.failed} <= {"500"}, load.failed
+    assert load.versions["v2"] + len(load.failed) < 0.5 * sum(load.versions.values())
+
+
+def test_too_slow_is_abandoned_and_goes_though_it_ignores_sigterm(live: Shop) -> None:
+    live.deploy_settings(watch="4s")
+    live.toml('\n[deploy.abandon]\nresponse_time = "200ms"\nrequests = 5\n')
+    with live.load() as load:
+        done = live.to("v2", LATENCY_MS="400", IGNORE_SIGTERM="1")
+    assert done.code == 9
+    assert "it answers after" in live.error(done)
+    assert load.failed == []
+
+
+def test_no_way_back_is_exit_11_with_what_to_type(tmp_path: Path) -> None:
+    shop = make(tmp_path / "project")
+    try:
+        shop.deployed("v1")
+        shop.deploy_settings(watch="4s")
+        process = shop.start_to("v2", ERRORS="100")
+        shop.until(process, "✓ switch")
+        # what could be gone back to goes away, and cannot come up again
+        shop.docker("rm", "-f", f"{shop.compose_project}-r0001-shop-1")
+        project = shop.directory / "releases" / "r0001" / "project.json"
+        project.write_text(project.read_text().replace("sha256:", "sha256:00"))
+        with shop.load():
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 11, err
+        assert "r0001 could not be brought back" in err
+        assert "stockctl deploy rollback staging --to r0001" in err
+        assert "docker compose -p" in err
+        assert "% of the requests" in err
+    finally:
+        take_away(shop)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import urlsplit
 
-PAUSE_S = 0.004  # between the requests of one client: a load, not a flood
+PAUSE_S = 0.015  # between the requests of one client: a load, not a flood
 TIMEOUT_S = 30.0
 
 

@@ -137,6 +137,13 @@ class Shop(StagingProject):
         found = dict(line.split(" ") for text in lines for line in text.splitlines())
         return {name.removeprefix(f"{self.compose_project}-"): found[name] for name in found}
 
+    def recorded(self) -> str:
+        """The version that should serve, by the records."""
+        live = json.loads((self.directory / "live.json").read_text())["release"]
+        kept = json.loads((self.directory / "releases" / live / "compose.json").read_text())
+        version: str = kept["services"]["shop"]["environment"]["VERSION"]
+        return version
+
     def history(self) -> list[dict[str, Any]]:
         """Every recorded release."""
         records = (self.directory / "releases").glob("*/release.json")

@@ -43,6 +43,7 @@ GROUPS = {
     "backup": "Backups that are verified, and restores that can be trusted.",
     "deploy": "From one release to the next, and back.",
     "smoke": "Does the running service do what it must?",
+    "load": "Does the service bear many users at once?",
     "status": "What is live, is it well, what to do next.",
     "monitor": "What Prometheus and Grafana are told.",
     "doctor": "Is this machine able to do the job?",

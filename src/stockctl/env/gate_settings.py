@@ -18,6 +18,7 @@ BUILT_IN = (
     "backup-drilled",
     "staging",
     "smoke",
+    "load",
     "rollback",
     "disk",
     "connections",
@@ -63,6 +64,12 @@ class GateSettings(Table):
     smoke_within: Duration | None = Field(
         None, description="Smoke checks passed there (without `staging`: here) within this time."
     )
+    load_within: Duration | None = Field(
+        None,
+        description="`stockctl load` passed there (without `staging`: here) within this time, the"
+        " whole profile of `load_profile`.",
+    )
+    load_profile: str = Field("normal", min_length=1, description="Which one.")
     rollback_within: Duration | None = Field(
         None, description="`deploy rollback` succeeded there (without `staging`: here) within this."
     )

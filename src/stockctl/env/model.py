@@ -20,6 +20,7 @@ from stockctl.core.errors import ConfigurationError
 from stockctl.env.deploy_settings import DeploySettings, Proxy
 from stockctl.env.gate_settings import GateSettings
 from stockctl.env.hooks import Hooks, Notify
+from stockctl.env.load_settings import LoadProfile
 from stockctl.env.monitor_settings import MonitorSettings
 from stockctl.env.smoke_check import SmokeCheck, sound
 from stockctl.env.store_settings import StoreSettings
@@ -184,6 +185,9 @@ class Environment(Table):
         default_factory=MonitorSettings, description="See `[monitor]`."
     )
     smoke: tuple[SmokeCheck, ...] = Field((), description="`[[smoke]]`, once for each check.")
+    load: dict[str, LoadProfile] = Field(
+        default_factory=dict, description="`[load.NAME]`, once for each load profile."
+    )
     hooks: Hooks = Field(default_factory=Hooks, description="See `[hooks]`.")
     notify: Notify = Field(default_factory=Notify, description="See `[notify]`.")
     variables: dict[str, Variable] = Field(

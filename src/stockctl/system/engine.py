@@ -63,6 +63,17 @@ class LogLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container has taken of the processors since it started, and takes of memory now,
+    without what the kernel only caches. `limit_bytes`: its own limit, else the machine's."""
+
+    cpu_s: float
+    processors: int
+    memory_bytes: float
+    limit_bytes: float
+
+
 def load_sdk() -> None:
     """Imports the SDK, but not paramiko, which takes another 200 ms, unless $DOCKER_HOST wants
     ssh: the SDK goes on without it (docker/transport/__init__.py). To be called on the main
@@ -160,6 +171,24 @@ class Engine:
         with _errors("look at an image"):
             labels = self._client.images.get(image_id).labels or {}
             return str(labels[name]) if name in labels else None
+
+    def usage(self, container_id: str) -> Usage:
+        """As `docker stats` counts it (docker/cli, stats_helpers.go)."""
+        with _errors("measure a container"):
+            found = self._client.api.stats(container_id, stream=False, one_shot=True)
+        try:
+            memory, cpu = found["memory_stats"], found["cpu_stats"]
+            cached = memory["stats"].get(
+                "inactive_file", memory["stats"].get("total_inactive_file", 0)
+            )
+            return Usage(
+                cpu["cpu_usage"]["total_usage"] / 1e9,
+                int(cpu.get("online_cpus") or 1),
+                memory["usage"] - cached,
+                memory["limit"],
+            )
+        except KeyError:  # it does not run
+            raise ToolFailed(f"container {container_id[:12]} takes nothing: it has ended") from None
 
     def environment(self, container_id: str) -> dict[str, str]:
         """The variables that a container was given, without those that its image brings."""

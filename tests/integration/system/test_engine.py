@@ -12,7 +12,7 @@ import pytest
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
 from stockctl.system.compose import RELEASE_LABEL
-from stockctl.system.engine import Container, Engine
+from stockctl.system.engine import Container, Engine, Usage
 
 Answer = tuple[int, Any]
 
@@ -124,6 +124,23 @@ def test_the_last_lines_of_a_log_are_text(start: Start) -> None:
     frame = b"\x01\x00\x00\x00" + len(line).to_bytes(4, "big") + line
     answers = listing(container("web")) | {"/containers/id-web/logs": (200, frame)}
     assert start(answers).logs("id-web", 5) == "hello\n\ufffd"
+
+
+STATS = {
+    "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}, "online_cpus": 4},
+    "memory_stats": {"usage": 900, "limit": 2000, "stats": {"inactive_file": 100}},
+}
+
+
+def test_what_a_container_takes_is_measured_without_the_cache(start: Start) -> None:
+    engine = start({"/containers/c/stats": (200, STATS)})
+    assert engine.usage("c") == Usage(2.5, 4, 800, 2000)
+
+
+def test_what_has_ended_takes_nothing(start: Start) -> None:
+    engine = start({"/containers/c/stats": (200, {"cpu_stats": {}, "memory_stats": {}})})
+    with pytest.raises(ToolFailed, match="it has ended"):
+        engine.usage("c")
 
 
 def test_an_image_that_is_not_there_has_no_id(start: Start) -> None:

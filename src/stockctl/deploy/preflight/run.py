@@ -22,6 +22,7 @@ def asked(preflight: Preflight) -> dict[str, Ask]:
         ("backup-drilled", settings.backup_drilled_within, backups.drilled),
         ("staging", settings.staging, stage.same_image),
         ("smoke", settings.smoke_within, stage.smoked),
+        ("load", settings.load_within, stage.loaded),
         ("rollback", settings.rollback_within, stage.rolled_back),
         ("disk", settings.disk_used_at_most, host.disk),
         ("connections", settings.connections_used_at_most, database.connections),

@@ -77,6 +77,23 @@ def smoked(preflight: Preflight) -> Gate:
     return gate if gate.ok else Gate("smoke", False, gate.detail, gate.since, fix)
 
 
+def loaded(preflight: Preflight) -> Gate:
+    """By a whole run of the profile, of the image that is live there."""
+    limit, site = preflight.settings.load_within, preflight.proving
+    assert limit is not None
+    where, profile = site.environment.name, preflight.settings.load_profile
+    fix = f"stockctl load {where} --profile {profile}"
+    live = site.releases.live()
+    evidence = EvidenceBook(site.host, site.directory).get(f"load-{profile}")
+    if live is None or evidence is None or evidence.of != live.image_id:
+        said = f"{profile} was never run on {where} with the image that is live"
+        return Gate("load", False, said, fix=fix)
+    if not evidence.ok:
+        return Gate("load", False, f"not passed on {where}: {evidence.detail}", evidence.at, fix)
+    gate = aged(preflight, "load", evidence.at, limit, f"{profile} passed on {where}")
+    return gate if gate.ok else Gate("load", False, gate.detail, gate.since, fix)
+
+
 def _smoked_by_deploy(live: Release) -> datetime | None:
     steps = [step for step in live.steps if step.name.startswith("smoke")]
     return live.created_at if steps and live.state is ReleaseState.FINISHED else None

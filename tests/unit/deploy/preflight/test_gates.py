@@ -198,6 +198,22 @@ def test_smoke_of_what_is_live(make: Make, clock: FakeClock) -> None:
     assert "failed on staging: login" in gate(what, "smoke").detail
 
 
+def test_load_of_what_is_live(make: Make, clock: FakeClock) -> None:
+    what = make(staging="staging", load_within="30d")
+    assert what.stage is not None
+    book = EvidenceBook(what.stage.host, what.stage.directory)
+    live(what.stage)
+    assert gate(what, "load").fix == "stockctl load staging --profile normal"
+    book.put(Evidence("load-normal", clock.now(), True, "me", of="sha256:1"))
+    assert not gate(what, "load").ok  # of another image
+    book.put(Evidence("load-normal", clock.now(), True, "me", of="sha256:2"))
+    assert gate(what, "load").ok
+    clock.sleep(31 * DAY)
+    assert not gate(what, "load").ok
+    book.put(Evidence("load-normal", clock.now(), False, "me", of="sha256:2", detail="p95_ms"))
+    assert "not passed on staging: p95_ms" in gate(what, "load").detail
+
+
 def test_a_rollback_was_tried(make: Make, clock: FakeClock) -> None:
     what = make(staging="staging", rollback_within="90d")
     assert what.stage is not None

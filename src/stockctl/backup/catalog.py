@@ -45,12 +45,6 @@ def list_backups(store: Store, environment: str) -> Catalogue:
     return Catalogue(environment, tuple(backups), tuple(invalid), checks)
 
 
-def count_backups(store: Store, environment: str) -> int:
-    """By their manifests' names: nothing is opened."""
-    parsed = (parse_name(name, environment) for name in store.names())
-    return sum(1 for found in parsed if found and found[1] == "json")
-
-
 def orphans(store: Store, environment: str) -> tuple[str, ...]:
     """What no manifest belongs to: a backup or a prune died between the two."""
     names = store.names()

@@ -7,7 +7,10 @@ out of date at once: `time() - stockctl_backup_last_success_timestamp_seconds`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 
+from stockctl.backup.catalog import Catalogue
 from stockctl.backup.checks import Checks
 from stockctl.backup.manifest import Backup
 
@@ -28,21 +31,34 @@ _GAUGES: tuple[tuple[str, str, Callable[[Backup, Checks], float | None]], ...] =
     ),
     (
         "drilled_timestamp_seconds",
-        "When it was last restored with all its rows; absent when it never was.",
+        "When one was last restored with all its rows; absent when none ever was.",
         lambda _, checks: checks.drilled_at.timestamp() if checks.drilled_at else None,
     ),
     ("restore_seconds", "How long that took.", lambda _, checks: checks.restore_s),
 )
 
 
-def render(backup: Backup, checks: Checks, count: int) -> bytes:
-    """The file's content: the newest backup, and how many there are."""
+def render(catalogue: Catalogue) -> bytes:
+    """The file's content: the newest backup, the last drill of any, and how many there are."""
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
     registry = CollectorRegistry()
-    values = [(name, text, value(backup, checks)) for name, text, value in _GAUGES]
-    for name, text, found in (*values, ("count", "How many backups there are.", count)):
-        if found is not None:
-            gauge = Gauge(f"stockctl_backup_{name}", text, ["environment"], registry=registry)
-            gauge.labels(backup.environment).set(found)
+    values = [("count", "How many backups there are.", float(len(catalogue.backups)))]
+    if catalogue.backups:
+        newest = catalogue.backups[0]
+        checks = _with_last_drill(catalogue.checks_of(newest), catalogue)
+        found = ((name, text, value(newest, checks)) for name, text, value in _GAUGES)
+        values += [(name, text, value) for name, text, value in found if value is not None]
+    for name, text, value in values:
+        gauge = Gauge(f"stockctl_backup_{name}", text, ["environment"], registry=registry)
+        gauge.labels(catalogue.environment).set(value)
     return bytes(generate_latest(registry))
+
+
+def _with_last_drill(checks: Checks, catalogue: Catalogue) -> Checks:
+    """Not only its own: the newest backup is never the one that was drilled last week."""
+    drilled = [each for each in catalogue.checks.values() if each.drilled_at]
+    if not drilled:
+        return checks
+    last = max(drilled, key=lambda each: each.drilled_at or datetime.min)
+    return replace(checks, drilled_at=last.drilled_at, restore_s=last.restore_s)

@@ -24,6 +24,7 @@ app = group(
     "Backups that are verified, and restores that can be trusted.",
     beside=(
         "stockctl.cli.backup_restore",
+        "stockctl.cli.backup_schedule",
         "stockctl.cli.backup_show",
         "stockctl.cli.backup_undo",
         "stockctl.cli.backup_verify",
@@ -66,7 +67,7 @@ def create(
                 label=label,
                 pinned=pin,
             )
-        write_metrics(opened.environment, backup, opened.store(), opened.host, progress)
+        write_metrics(opened.environment, opened.store(), opened.host, progress)
     if not session.quiet:  # a cron job that went well says nothing
         session.output.line(
             f"{backup.id}  {format_size(backup.size_bytes)}  {backup.tables} tables,"

@@ -65,14 +65,7 @@ def verify(
     else:
         chosen = (choose_backup(session, opened.store(), name, which or LATEST),)
     checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
-    if catalogue.backups and catalogue.backups[0] in chosen:
-        write_metrics(
-            opened.environment,
-            catalogue.backups[0],
-            opened.store(),
-            opened.host,
-            session.progress(),
-        )
+    write_metrics(opened.environment, opened.store(), opened.host, session.progress())
     return _tell(session, name, checked, catalogue.invalid if everything else ())
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stockctl.backup.catalog import count_backups
-from stockctl.backup.checks import read_checks
-from stockctl.backup.manifest import Backup
+from stockctl.backup.catalog import list_backups
 from stockctl.backup.metrics import render
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import (
@@ -42,16 +40,13 @@ def announced(url: Secret | None, progress: Progress) -> Iterator[None]:
     _ping(url, "0", progress)
 
 
-def write_metrics(
-    environment: Environment, backup: Backup, store: Store, host: Host, progress: Progress
-) -> None:
+def write_metrics(environment: Environment, store: Store, host: Host, progress: Progress) -> None:
     """Replaces the file of `backup.metrics`, as a whole: a collector never reads half of it."""
     path = environment.backup.metrics
     if path is None:
         return
     try:
-        count = count_backups(store, environment.name)
-        host.write(path, render(backup, read_checks(store, backup), count), READABLE)
+        host.write(path, render(list_backups(store, environment.name)), READABLE)
     except StockctlError as error:
         progress.warn(f"backup.metrics: {error}")
 

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from stockctl.core.calendar import Calendar
 from stockctl.core.errors import ConfigurationError
 from stockctl.env.deploy_settings import DeploySettings, Proxy
 from stockctl.env.gate_settings import GateSettings
@@ -134,6 +135,11 @@ class BackupSettings(StoreSettings):
         description="What a restored copy must equal: the number of rows of each table, or a hash"
         " over their content as well. The hash reads every value on the server.",
     )
+    schedule: str | None = Field(
+        None,
+        description="When `backup schedule` makes backups: five fields as cron has them, like"
+        ' `"0 3 * * *"`.',
+    )
     ping: SecretValue | None = Field(
         None,
         description="An address that `backup create` calls: `/start` after it, then `/<exit code>`,"
@@ -142,7 +148,7 @@ class BackupSettings(StoreSettings):
     metrics: FilePath | None = Field(
         None,
         description="A file for node_exporter's textfile collector (`….prom`), replaced after each"
-        " `backup create` and `backup verify` of the newest.",
+        " `backup create` and `backup verify`.",
     )
     keep: Keep = Field(
         default_factory=lambda: Keep.model_validate(
@@ -151,6 +157,13 @@ class BackupSettings(StoreSettings):
         description="Retention: rules are ORed.",
     )
     minimum: Number = Field(3, ge=1, description="Prune never leaves fewer than this.")
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_is_one(cls, value: str | None) -> str | None:
+        if value is not None:
+            Calendar.parse(value)
+        return value
 
 
 class Environment(Table):

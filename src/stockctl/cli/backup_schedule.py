@@ -1,0 +1,86 @@
+"""`stockctl backup schedule`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stockctl.cli.backup import app
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import verb
+from stockctl.cli.wiring import open_environment
+from stockctl.core.errors import UsageError
+from stockctl.env.needs import BACKUP
+
+if TYPE_CHECKING:
+    from stockctl.backup.schedule import Job
+    from stockctl.deploy.timetable import Timetable
+
+
+class Via(Enum):
+    """Who calls."""
+
+    CRON = "cron"
+    SYSTEMD = "systemd"
+
+
+@verb(
+    app,
+    "schedule",
+    example="stockctl backup schedule prod --print\nstockctl backup schedule prod --install",
+    exits=(3, 6),
+)
+def schedule(
+    session: Session,
+    name: str,
+    via: Annotated[Via, typer.Option("--via", help="Who calls at the time.")] = Via.CRON,
+    install: Annotated[bool, typer.Option("--install", help="Put it in place.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Show it, change nothing.")] = False,
+) -> Result:
+    """Makes backups without anybody being there: at `backup.schedule`, then prunes.
+
+    Default: --print. What it installs works as it stands, with the little that cron gives a job;
+    installed again, it replaces itself. Two never overlap. For cron it is a line of your crontab,
+    for systemd a timer (of the machine for root, else of yours).
+    """
+    if install + remove + show > 1:
+        raise UsageError("give one of --install, --remove, --print")
+    opened = open_environment(session, name, needs=BACKUP)
+    made = _job(session, name, opened.environment.backup.schedule)
+    table = _timetable(via)
+    text = table.text(made)
+    if install:
+        changed = table.install(made)
+        done = f"installed for {made.calendar}" if changed else "is installed already"
+    elif remove:
+        changed = table.remove(made)
+        done = "removed" if changed else "was not installed"
+    else:
+        session.output.line(text.rstrip("\n"))
+        return Result({"schedule": {"via": via.value, "text": text, "changed": False}})
+    session.output.line(f"{table.what(made)} {done}", style="green")
+    return Result({"schedule": {"via": via.value, "text": text, "changed": changed}})
+
+
+def _job(session: Session, name: str, times: str | None) -> Job:
+    from stockctl.backup.schedule import job
+
+    program = Path(sys.argv[0]).absolute()
+    if not os.access(program, os.X_OK) or program.suffix == ".py":
+        program = Path(sys.executable).with_name("stockctl")
+    return job(name, session.project().folder.parent.absolute(), program, times, os.environ)
+
+
+def _timetable(via: Via) -> Timetable:
+    from stockctl.deploy.timetable import Crontab, SystemdTimers
+    from stockctl.system.local import LocalHost
+
+    if via is Via.CRON:
+        return Crontab(LocalHost())
+    return SystemdTimers(LocalHost(), root=os.geteuid() == 0)

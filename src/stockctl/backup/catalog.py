@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.manifest import Backup, parse_name
-from stockctl.backup.stores.base import Store
+from stockctl.backup.stores.base import Entry, Store
 from stockctl.core.errors import BackupInvalid, UsageError
 
 LATEST = "latest"
@@ -31,7 +31,7 @@ class Catalogue:
 
 def list_backups(store: Store, environment: str) -> Catalogue:
     """Reads every manifest of this environment, and looks whether its object is there."""
-    names = set(store.names())
+    names = store.entries()
     backups, invalid = [], []
     for name in sorted(names, reverse=True):
         parsed = parse_name(name, environment)
@@ -55,6 +55,16 @@ def orphans(store: Store, environment: str) -> tuple[str, ...]:
         for name, found in parsed.items()
         if found and found[1] in ("dump.zst", "dump.zst.age", REST) and found[0] not in listed
     )
+
+
+def pointer_name(environment: str) -> str:
+    """The object that says which one is the latest, for whoever restores without stockctl."""
+    return f"{environment}.latest"
+
+
+def point_at(store: Store, environment: str, name: str) -> None:
+    """Replaced atomically, like every small object. Raises StoreFailed."""
+    store.put(pointer_name(environment), f"{name}\n".encode())
 
 
 def choose(catalogue: Catalogue, which: str) -> Backup:
@@ -83,13 +93,13 @@ def choose(catalogue: Catalogue, which: str) -> Backup:
     )
 
 
-def _read(store: Store, name: str, names: set[str]) -> Backup:
+def _read(store: Store, name: str, names: Mapping[str, Entry]) -> Backup:
     backup = Backup.from_json(store.get(name), name)
     if backup.manifest != name:
         raise BackupInvalid(f"{name} is the manifest of another backup: {backup.manifest}")
     if backup.object not in names:
         raise BackupInvalid(f"{name}: its object {backup.object} is not in the store")
-    size = store.size(backup.object)
+    size = names[backup.object].size
     if size != backup.size_bytes:
         raise BackupInvalid(
             f"{name}: {backup.object} has {size} bytes, the manifest says {backup.size_bytes}"

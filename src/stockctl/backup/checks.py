@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
@@ -50,7 +50,16 @@ class Checks:
         )
 
 
-def checks_name(backup: Backup) -> str:
+class Named(Protocol):
+    """A backup, by whatever is known of it."""
+
+    @property
+    def environment(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+
+
+def checks_name(backup: Named) -> str:
     """The name of the record in the store."""
     return f"{backup.environment}.{backup.id}.{REST}"
 

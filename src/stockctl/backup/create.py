@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stockctl import __version__
 from stockctl.backup import codec
-from stockctl.backup.catalog import orphans
+from stockctl.backup.catalog import orphans, point_at
 from stockctl.backup.checks import Checks, checks_name, write_checks
 from stockctl.backup.clients import matching
 from stockctl.backup.extensions import read_extensions
@@ -23,7 +23,7 @@ from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import recover
 from stockctl.backup.verify import check_bytes
 from stockctl.core.clock import Clock
-from stockctl.core.errors import ConfigurationError, StockctlError
+from stockctl.core.errors import ConfigurationError, StockctlError, StoreFailed
 from stockctl.core.progress import Progress
 from stockctl.core.units import format_size
 from stockctl.env.keys import load_recipients
@@ -88,7 +88,16 @@ def create(
                 backup = replace(backup, duration_s=round(clock.monotonic() - began_s, 3))
                 write_checks(store, backup, Checks().passed(clock.now(), "bytes"))
                 store.put(backup.manifest, backup.to_json())
+        _point(store, backup, progress)
     return backup
+
+
+def _point(store: Store, backup: Backup, progress: Progress) -> None:
+    """It is a backup already; one that cannot be pointed at is one all the same."""
+    try:
+        point_at(store, backup.environment, backup.object)
+    except StoreFailed as error:
+        progress.warn(f"latest still points at an earlier one: {error}")
 
 
 @contextmanager

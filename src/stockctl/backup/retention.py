@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import cached_property
 
-from stockctl.backup.catalog import list_backups
-from stockctl.backup.checks import checks_name
-from stockctl.backup.create import locked
-from stockctl.backup.manifest import Backup
-from stockctl.backup.stores.base import Store
-from stockctl.core.errors import ConfigurationError, Refused
-from stockctl.core.progress import Progress
+from stockctl.backup.checks import Checks
+from stockctl.backup.overview import Listed
+from stockctl.core.errors import ConfigurationError
 from stockctl.core.units import format_duration
-from stockctl.system.host import Holder, Host
+
+# Nobody pauses for a year and then has a week of backups by a clock that is right: more likely the
+# clock jumped, and what was there before must not be judged by it.
+JUMP = timedelta(days=366)
+_TRUSTED_AFTER = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Policy:
 class Keep:
     """It stays, and every reason why."""
 
-    backup: Backup
+    backup: Listed
     reasons: tuple[str, ...]
 
 
@@ -44,17 +44,19 @@ class Keep:
 class Drop:
     """It goes, and why no rule keeps it."""
 
-    backup: Backup
+    backup: Listed
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """Newest first, both of them."""
+    """Newest first, both of them; and by which policy, at what time."""
 
     environment: str
     keep: tuple[Keep, ...]
     remove: tuple[Drop, ...]
+    policy: Policy
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +66,43 @@ class _Calendar:
     bucket: Callable[[datetime], str]
 
 
-def plan_prune(backups: Iterable[Backup], policy: Policy, now: datetime) -> PrunePlan:
+def plan_prune(
+    backups: Iterable[Listed],
+    policy: Policy,
+    now: datetime,
+    checks: Mapping[str, Checks] | None = None,
+) -> PrunePlan:
     """Pure: decides, deletes nothing. Raises ConfigurationError for a policy that keeps nothing.
 
     Order is by time and never by name: a clock or naming change must not delete the newest.
+    `checks`, by id, are what was found about them; None: all count as verified.
     """
     _require_sense(policy)
     newest_first = sorted(backups, key=lambda each: (each.created_at, each.id), reverse=True)
-    past = [each for each in newest_first if each.created_at <= now]
     reasons: dict[str, list[str]] = {each.id: [] for each in newest_first}
-    for backup, reason in _verdicts(newest_first, past, policy, now):
+    sound = []
+    for backup in newest_first:
+        if backup.pinned:
+            reasons[backup.id].append("pinned")
+        if checks is not None and checks.get(backup.id, Checks()).failed:
+            reasons[backup.id].append("it failed verification: look at it, then remove it yourself")
+        elif backup.created_at > now:
+            reasons[backup.id].append("dated in the future")
+        else:
+            sound.append(backup)
+    judged = _Judged(tuple(sound), policy)
+    for backup, reason in (*judged.verdicts(), *_floor(sound, policy, checks)):
         reasons[backup.id].append(reason)
+    for backup, reason in _before_a_jump(sound, policy):
+        if not reasons[backup.id]:
+            reasons[backup.id].append(reason)
     return PrunePlan(
         environment=newest_first[0].environment if newest_first else "",
         keep=tuple(Keep(b, tuple(reasons[b.id])) for b in newest_first if reasons[b.id]),
-        remove=tuple(
-            Drop(b, _why_not(b, past, policy, now)) for b in newest_first if not reasons[b.id]
-        ),
+        remove=tuple(Drop(b, judged.why_not(b)) for b in newest_first if not reasons[b.id]),
+        policy=policy,
+        now=now,
     )
-
-
-def prune(
-    plan: PrunePlan,
-    store: Store,
-    *,
-    host: Host,
-    directory: Path,
-    lock_holder: Holder,
-    progress: Progress,
-) -> tuple[Drop, ...]:
-    """Carries the plan out and returns what went. The store is read again under the lock: what
-    was pinned since stays, and without one backup of the plan's to keep nothing goes."""
-    if not plan.remove:
-        return ()
-    with (
-        locked(store, plan.environment, host, directory, lock_holder),
-        progress.step("prune") as step,
-    ):
-        there = {b.id: b for b in list_backups(store, plan.environment).backups}
-        if not any(each.backup.id in there for each in plan.keep):
-            raise Refused("what the plan would keep is not in the store any more; plan again")
-        gone = [d for d in plan.remove if d.backup.id in there and not there[d.backup.id].pinned]
-        for drop in gone:
-            # In this order nothing is ever listed that has no object.
-            store.delete(drop.backup.manifest)
-            store.delete(checks_name(drop.backup))
-            store.delete(drop.backup.object)
-            step.line(f"removed {drop.backup.id}: {drop.reason}")
-        step.detail = f"{len(gone)} removed, {len(there) - len(gone)} left"
-    return tuple(gone)
 
 
 def _require_sense(policy: Policy) -> None:
@@ -126,43 +116,88 @@ def _require_sense(policy: Policy) -> None:
         )
 
 
-def _verdicts(
-    newest_first: Sequence[Backup], past: Sequence[Backup], policy: Policy, now: datetime
-) -> Iterator[tuple[Backup, str]]:
-    """Every reason to keep something. Those dated in the future take nobody's place."""
-    yield from ((b, "dated in the future") for b in newest_first if b.created_at > now)
-    yield from ((b, "the newest") for b in past[:1])
-    yield from ((b, "pinned") for b in newest_first if b.pinned)
-    yield from ((b, f"one of the last {policy.last}") for b in past[: policy.last])
-    if policy.within_s:
-        text = f"within {format_duration(policy.within_s)}"
-        yield from ((b, text) for b in past if _is_within(b, policy, now))
-    for rule in _calendars(policy):
-        for bucket, backup in _representatives(past, rule).items():
-            yield backup, f"the last of the {rule.unit} {bucket}"
-    # A floor, whatever else is kept: so a longer policy never keeps less.
-    yield from ((b, f"minimum of {policy.minimum}") for b in past[: policy.minimum])
+@dataclass(frozen=True)
+class _Judged:
+    """What the rules say of these; newest first. Those dated in the future are not among them and
+    take nobody's place."""
+
+    backups: tuple[Listed, ...]
+    policy: Policy
+
+    def verdicts(self) -> Iterator[tuple[Listed, str]]:
+        """Every reason of a rule to keep something."""
+        policy, backups = self.policy, self.backups
+        yield from ((b, "the newest") for b in backups[:1])
+        yield from ((b, f"one of the last {policy.last}") for b in backups[: policy.last])
+        if policy.within_s:
+            text = f"within {format_duration(policy.within_s)}"
+            yield from ((b, text) for b in backups if self._is_within(b))
+        for rule, representatives in self._representatives:
+            for bucket, backup in representatives.items():
+                yield backup, f"the last of the {rule.unit} {bucket}"
+
+    def why_not(self, backup: Listed) -> str:
+        reasons = []
+        if self.policy.within_s:
+            reasons.append(f"older than {format_duration(self.policy.within_s)}")
+        if self.policy.last:
+            reasons.append(f"not one of the last {self.policy.last}")
+        for rule, kept in self._representatives:
+            bucket = rule.bucket(backup.created_at)
+            if bucket in kept:
+                reasons.append(f"not the last of its {rule.unit} ({kept[bucket].id} is)")
+            elif rule.count:
+                reasons.append(f"its {rule.unit} is not one of the last {rule.count}")
+        assert not self._is_within(backup)
+        return ", ".join(reasons)
+
+    def _is_within(self, backup: Listed) -> bool:
+        """Counted back from the newest, not from now: an outage, or a clock that is ahead, does
+        not make what there is too old."""
+        age = self.backups[0].created_at - backup.created_at
+        return bool(self.policy.within_s) and age <= timedelta(seconds=self.policy.within_s)
+
+    @cached_property
+    def _representatives(self) -> tuple[tuple[_Calendar, dict[str, Listed]], ...]:
+        """The newest backup of each of the last `count` days (weeks …) that have one."""
+        found: list[tuple[_Calendar, dict[str, Listed]]] = []
+        for rule in _calendars(self.policy):
+            kept: dict[str, Listed] = {}
+            for backup in self.backups:
+                if len(kept) == rule.count:
+                    break
+                kept.setdefault(rule.bucket(backup.created_at), backup)
+            found.append((rule, kept))
+        return tuple(found)
 
 
-def _why_not(backup: Backup, past: Sequence[Backup], policy: Policy, now: datetime) -> str:
-    reasons = []
-    if policy.within_s:
-        reasons.append(f"older than {format_duration(policy.within_s)}")
-    if policy.last:
-        reasons.append(f"not one of the last {policy.last}")
-    for rule in _calendars(policy):
-        kept = _representatives(past, rule)
-        bucket = rule.bucket(backup.created_at)
-        if bucket in kept:
-            reasons.append(f"not the last of its {rule.unit} ({kept[bucket].id} is)")
-        elif rule.count:
-            reasons.append(f"its {rule.unit} is not one of the last {rule.count}")
-    assert not _is_within(backup, policy, now)
-    return ", ".join(reasons)
+def _floor(
+    sound: Sequence[Listed], policy: Policy, checks: Mapping[str, Checks] | None
+) -> Iterator[tuple[Listed, str]]:
+    """Whatever else is kept, so many that were found whole; so a longer policy never keeps less."""
+    if checks is None:
+        good = list(sound)
+    else:
+        good = [b for b in sound if checks.get(b.id, Checks()).verified_at is not None]
+        yield from ((b, "the newest that was verified") for b in good[:1])
+    yield from ((b, f"minimum of {policy.minimum}") for b in good[: policy.minimum])
+    if len(good) < policy.minimum:
+        text = f"minimum of {policy.minimum}, and only {len(good)} are verified"
+        known = {each.id for each in good}
+        yield from ((b, text) for b in sound if b.id not in known)
 
 
-def _is_within(backup: Backup, policy: Policy, now: datetime) -> bool:
-    return bool(policy.within_s) and now - backup.created_at <= timedelta(seconds=policy.within_s)
+def _before_a_jump(sound: Sequence[Listed], policy: Policy) -> Iterator[tuple[Listed, str]]:
+    """What the rules keep of those before a gap that only a wrong clock explains."""
+    for at in range(1, len(sound)):
+        later, earlier = sound[at - 1].created_at, sound[at].created_at
+        if sound[0].created_at - later >= _TRUSTED_AFTER:
+            return
+        if later - earlier > JUMP:
+            days = (later - earlier).days
+            for backup, reason in _Judged(tuple(sound[at:]), policy).verdicts():
+                yield backup, f"{reason} before a gap of {days} days: was the clock right?"
+            return
 
 
 def _calendars(policy: Policy) -> tuple[_Calendar, ...]:
@@ -172,13 +207,3 @@ def _calendars(policy: Policy) -> tuple[_Calendar, ...]:
         _Calendar(policy.monthly, "month", lambda at: f"{at.astimezone(UTC):%Y-%m}"),
         _Calendar(policy.yearly, "year", lambda at: f"{at.astimezone(UTC):%Y}"),
     )
-
-
-def _representatives(past: Sequence[Backup], rule: _Calendar) -> dict[str, Backup]:
-    """The newest backup of each of the last `count` days (weeks …) that have one."""
-    found: dict[str, Backup] = {}
-    for backup in past:
-        bucket = rule.bucket(backup.created_at)
-        if bucket not in found and len(found) < rule.count:
-            found[bucket] = backup
-    return found

@@ -1,13 +1,12 @@
-"""`stockctl backup`: create · list · prune; the other verbs stand beside."""
+"""`stockctl backup`: create · list; the other verbs stand beside."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stockctl.cli.backup_view import data_of, told, warn_of_invalid
-from stockctl.cli.guard import Confirm, Plan, Yes, confirm
 from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
@@ -16,13 +15,10 @@ from stockctl.core.errors import UsageError
 from stockctl.core.units import format_age, format_duration, format_size
 from stockctl.env.needs import BACKUP
 
-if TYPE_CHECKING:
-    from stockctl.backup.retention import Policy, PrunePlan
-    from stockctl.env.model import BackupSettings
-
 app = group(
     "Backups that are verified, and restores that can be trusted.",
     beside=(
+        "stockctl.cli.backup_prune",
         "stockctl.cli.backup_restore",
         "stockctl.cli.backup_schedule",
         "stockctl.cli.backup_show",
@@ -79,10 +75,10 @@ def create(
 @verb(app, "list", example="stockctl backup list prod", exits=(3, 6))
 def list_backups(session: Session, name: str) -> Result:
     """Shows the backups of an environment, newest first, and what in the store is not one."""
-    from stockctl.backup.catalog import list_backups
+    from stockctl.backup.overview import overview
 
     opened = open_environment(session, name, needs=BACKUP)
-    catalogue = list_backups(opened.store(), name)
+    catalogue = overview(opened.store(), name)
     now = session.clock.now()
     rows = [
         Row(
@@ -109,62 +105,3 @@ def list_backups(session: Session, name: str) -> Result:
     invalid = [{"name": broken, "reason": reason} for broken, reason in catalogue.invalid]
     backups = [data_of(b, opened, catalogue.checks_of(b)) for b in catalogue.backups]
     return Result({"backups": backups, "invalid": invalid})
-
-
-@verb(app, "prune", example="stockctl backup prune prod --plan", exits=(3, 4, 5, 6))
-def prune(
-    session: Session, name: str, plan: Plan = False, given: Confirm = None, yes: Yes = False
-) -> Result:
-    """Removes the backups that no rule of `backup.keep` wants, each with its reason.
-
-    The newest good one and pinned ones always stay.
-    """
-    from stockctl.backup.catalog import list_backups
-    from stockctl.backup.retention import plan_prune, prune
-
-    opened = open_environment(session, name, changes=True)
-    store, settings = opened.store(), opened.environment.backup
-    backups = list_backups(store, name).backups
-    todo = plan_prune(backups, _policy(settings), session.clock.now())
-    _show_prune_plan(session, todo)
-    data = {
-        "keep": [{"id": k.backup.id, "reason": "; ".join(k.reasons)} for k in todo.keep],
-        "remove": [{"id": d.backup.id, "reason": d.reason} for d in todo.remove],
-    }
-    if plan or not todo.remove:
-        return Result({**data, "removed": []})
-    what = f"remove {len(todo.remove)} backups of {name}"
-    protected = opened.environment.protected
-    confirm(session, name, what, protected=protected, given=given, yes=yes)
-    with opened.journal.operation("backup prune"):
-        gone = prune(
-            todo,
-            store,
-            host=opened.host,
-            directory=opened.directory,
-            lock_holder=opened.journal.holder("backup prune"),
-            progress=session.progress(),
-        )
-    session.output.line(f"{len(gone)} removed, {len(todo.keep)} kept", style="green")
-    return Result({**data, "removed": [drop.backup.id for drop in gone]})
-
-
-def _policy(settings: BackupSettings) -> Policy:
-    from stockctl.backup.retention import Policy
-
-    keep = settings.keep
-    return Policy(
-        last=keep.last,
-        within_s=keep.within,
-        daily=keep.daily,
-        weekly=keep.weekly,
-        monthly=keep.monthly,
-        yearly=keep.yearly,
-        minimum=settings.minimum,
-    )
-
-
-def _show_prune_plan(session: Session, todo: PrunePlan) -> None:
-    rows = [Row((k.backup.id, "keep", "; ".join(k.reasons))) for k in todo.keep]
-    rows += [Row((d.backup.id, "remove", d.reason), "yellow") for d in todo.remove]
-    session.output.table(("BACKUP", "", "WHY"), rows, "no backups")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stockctl.backup.catalog import Catalogue
     from stockctl.backup.checks import Checks
     from stockctl.backup.manifest import Backup
+    from stockctl.backup.overview import Listed, Overview
     from stockctl.backup.stores.base import Store
 
 
@@ -45,7 +46,7 @@ def told(checks: Checks, now: datetime) -> str:
     return f"{checks.depth} {format_age((now - checks.verified_at).total_seconds())}"
 
 
-def data_of(backup: Backup, opened: Opened, checks: Checks) -> dict[str, Any]:
+def data_of(backup: Listed, opened: Opened, checks: Checks) -> dict[str, Any]:
     """For a program."""
     return {
         "id": backup.id,
@@ -69,7 +70,7 @@ def data_of(backup: Backup, opened: Opened, checks: Checks) -> dict[str, Any]:
     }
 
 
-def warn_of_invalid(session: Session, catalogue: Catalogue) -> None:
+def warn_of_invalid(session: Session, catalogue: Catalogue | Overview) -> None:
     """What lies there and is no backup."""
     progress = session.progress()
     for broken, reason in catalogue.invalid:

@@ -109,8 +109,9 @@ class Bench:
         return sorted(names - {f".{self.environment}.lock"})
 
     def files_of(self, *backups: Backup) -> list[str]:
-        """What lies in the store for these."""
-        return sorted(f(each) for each in backups for f in FILES)
+        """What lies in the store for these, the last of which is the latest."""
+        pointer = [f"{self.environment}.latest"] if backups else []
+        return sorted([f(each) for each in backups for f in FILES] + pointer)
 
     def fill(self, rows: int = 1000, width: int = 100) -> None:
         """A table `item` whose content does not compress to nothing."""

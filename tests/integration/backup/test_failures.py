@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from tests.integration.backup.kills import killed
 
-from stockctl.backup.retention import Policy, plan_prune, prune
+from stockctl.backup.prune import prune
+from stockctl.backup.retention import Policy, plan_prune
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.swap import free_name, kept
 from stockctl.core.errors import (
@@ -250,7 +251,7 @@ def test_nothing_is_pruned_while_it_is_restored(bench: Any) -> None:
 class FullStore(DirectoryStore):
     """Takes a little and then no more."""
 
-    def open_writer(self, name: str) -> Any:
+    def open_writer(self, name: str, expected_bytes: int = 0) -> Any:
         raise StoreFailed(f"cannot write {name}: the disk is full")
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from stockctl.backup.catalog import list_backups
 from stockctl.backup.manifest import Backup, new_id
-from stockctl.backup.retention import Drop, Policy, plan_prune, prune
+from stockctl.backup.prune import prune
+from stockctl.backup.retention import Drop, Policy, plan_prune
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import Locked, Refused, StoreFailed
@@ -79,7 +80,7 @@ def test_what_the_plan_removes_is_gone(tmp_path: Path, ports: dict[str, Any]) ->
     plan = plan_prune(made, Policy(last=2), NOW)
     assert prune(plan, store, **ports) == plan.remove
     assert list_backups(store, "prod").backups == tuple(made[:2])
-    assert len(store.names()) == 4
+    assert len(store.names()) == 5  # and `latest`
     assert prune(plan, store, **ports) == ()
 
 

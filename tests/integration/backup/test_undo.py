@@ -12,7 +12,8 @@ from tests.integration.backup.kills import killed
 
 from stockctl.backup.pin import set_pinned
 from stockctl.backup.properties import describe
-from stockctl.backup.retention import Policy, plan_prune, prune
+from stockctl.backup.prune import prune
+from stockctl.backup.retention import Policy, plan_prune
 from stockctl.backup.swap import kept
 from stockctl.backup.undo import plan_undo
 from stockctl.core.errors import BackupInvalid, DatabaseFailed, Refused

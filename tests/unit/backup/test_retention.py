@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockctl.backup.checks import Checks
 from stockctl.backup.manifest import Backup, new_id
 from stockctl.backup.retention import Policy, PrunePlan, plan_prune
 from stockctl.core.errors import ConfigurationError
@@ -166,3 +167,93 @@ def test_a_policy_that_keeps_nothing_is_refused(policy: Policy) -> None:
 def test_nothing_to_plan() -> None:
     plan = plan_prune([], Policy(last=1), NOW)
     assert (plan.keep, plan.remove) == ((), ())
+
+
+# ------------------------------------------------------ verified ones, and clocks
+
+STATES = st.lists(st.sampled_from(["verified", "unknown", "failed"]), min_size=40, max_size=40)
+
+
+def checks_of(backups: list[Backup], states: list[str]) -> dict[str, Checks]:
+    known = {
+        "verified": Checks(verified_at=NOW, depth="bytes"),
+        "unknown": Checks(),
+        "failed": Checks(failed="it is cut short"),
+    }
+    return {b.id: known[state] for b, state in zip(backups, states, strict=False)}
+
+
+@given(CATALOGUES, STATES, POLICIES)
+def test_the_minimum_counts_only_what_was_verified(
+    backups: list[Backup], states: list[str], policy: Policy
+) -> None:
+    checks = checks_of(backups, states)
+    good = {b.id for b in backups if b.created_at <= NOW and checks[b.id].verified_at}
+    plan = plan_prune(backups, policy, NOW, checks)
+    assert len(kept(plan) & good) >= min(policy.minimum, len(good))
+    if len(good) < policy.minimum:
+        assert plan.remove == ()
+
+
+@given(CATALOGUES, STATES, POLICIES)
+def test_the_newest_good_one_stays_and_broken_ones_are_not_touched(
+    backups: list[Backup], states: list[str], policy: Policy
+) -> None:
+    checks = checks_of(backups, states)
+    plan = plan_prune(backups, policy, NOW, checks)
+    good = [b for b in backups if b.created_at <= NOW and checks[b.id].verified_at]
+    if good:
+        assert max(good, key=lambda b: (b.created_at, b.id)).id in kept(plan)
+    failed = {b.id for b in backups if checks[b.id].failed}
+    assert failed <= kept(plan)
+    again = plan_prune([b for b in backups if b.id not in failed], policy, NOW, checks)
+    assert kept(again) == kept(plan) - failed  # nor do they take anybody's place
+
+
+@given(CATALOGUES, STATES, POLICIES)
+def test_pruning_twice_is_pruning_once_with_checks(
+    backups: list[Backup], states: list[str], policy: Policy
+) -> None:
+    checks = checks_of(backups, states)
+    once = plan_prune(backups, policy, NOW, checks)
+    again = plan_prune([each.backup for each in once.keep], policy, NOW, checks)
+    assert again.remove == ()
+
+
+@given(CATALOGUES, POLICIES, st.sampled_from([1, 400, 3650]))
+def test_a_clock_that_is_ahead_removes_nothing_more(
+    backups: list[Backup], policy: Policy, days: int
+) -> None:
+    past = [each for each in backups if each.created_at <= NOW]
+    right = plan_prune(past, policy, NOW)
+    ahead = plan_prune(past, policy, NOW + timedelta(days=days))
+    assert {d.backup.id for d in ahead.remove} == {d.backup.id for d in right.remove}
+
+
+@given(CATALOGUES, POLICIES, st.integers(1, 3))
+def test_backups_that_were_made_by_such_a_clock_push_nothing_out(
+    backups: list[Backup], policy: Policy, count: int
+) -> None:
+    past = [each for each in backups if each.created_at <= NOW]
+    later = NOW + timedelta(days=3650)
+    wrong = [at(later + timedelta(days=number), 0xFF00 + number) for number in range(count)]
+    right = plan_prune(past, policy, NOW)
+    ahead = plan_prune([*past, *wrong], policy, later + timedelta(days=count))
+    by_rules = {k.backup.id for k in right.keep if k.reasons != (f"minimum of {policy.minimum}",)}
+    assert by_rules <= kept(ahead)
+    now_right = plan_prune([*past, *wrong], policy, NOW)  # and once it has been set
+    assert kept(now_right) >= kept(right)
+
+
+def test_a_year_without_backups_and_then_a_month_of_them_is_no_jump() -> None:
+    old = [at(NOW - timedelta(days=500 + n)) for n in range(5)]
+    new = [at(NOW - timedelta(days=n)) for n in range(30)]
+    plan = plan_prune([*old, *new], Policy(last=3), NOW)
+    assert kept(plan) == {each.id for each in new[:3]}
+
+
+def test_ten_thousand_are_planned_at_once() -> None:
+    """In proportion to their number, and not to its square."""
+    many = [at(NOW - timedelta(hours=n), n) for n in range(10_000)]
+    plan = plan_prune(many, Policy(last=3, within_s=2 * DAY, daily=30, monthly=12), NOW)
+    assert len(plan.keep) + len(plan.remove) == 10_000

@@ -1,0 +1,104 @@
+"""`stockctl backup prune`: what no rule wants goes, each with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stockctl.cli.backup import app
+from stockctl.cli.backup_view import warn_of_invalid
+from stockctl.cli.guard import Confirm, Plan, Yes, confirm
+from stockctl.cli.output import Row
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import verb
+from stockctl.cli.wiring import Opened, open_environment
+from stockctl.core.units import format_age
+
+if TYPE_CHECKING:
+    from stockctl.backup.overview import Leftover, Overview
+    from stockctl.backup.retention import Policy, PrunePlan
+    from stockctl.env.model import BackupSettings
+
+
+@verb(app, "prune", example="stockctl backup prune prod --plan", exits=(3, 4, 5, 6))
+def prune(
+    session: Session, name: str, plan: Plan = False, given: Confirm = None, yes: Yes = False
+) -> Result:
+    """Removes the backups that no rule of `backup.keep` wants, each with its reason.
+
+    The newest good one and pinned ones always stay, and `backup.minimum` that were verified. What
+    is broken or not ours is reported and not touched.
+    """
+    from stockctl.backup.overview import overview
+    from stockctl.backup.prune import old_leftovers
+    from stockctl.backup.retention import plan_prune
+
+    opened = open_environment(session, name, changes=True)
+    found = overview(opened.store(), name)
+    policy = _policy(opened.environment.backup)
+    todo = plan_prune(found.backups, policy, session.clock.now(), found.checks)
+    left = old_leftovers(found, todo)
+    _show(session, todo, left, found)
+    data = _data(todo, left, found)
+    if plan or not (todo.remove or left):
+        return Result({**data, "removed": []})
+    what = f"remove {len(todo.remove)} backups of {name}"
+    what += f" and {len(left)} files of killed runs" if left else ""
+    protected = opened.environment.protected
+    confirm(session, name, what, protected=protected, given=given, yes=yes)
+    gone = _carry_out(opened, todo)
+    kept = len(found.backups) - len(gone)
+    session.output.line(f"{len(gone)} removed, {kept} kept", style="green")
+    return Result({**data, "removed": gone})
+
+
+def _carry_out(opened: Opened, todo: PrunePlan) -> list[str]:
+    from stockctl.backup.prune import prune
+
+    with opened.journal.operation("backup prune"):
+        gone = prune(
+            todo,
+            opened.store(),
+            environment=opened.environment.name,
+            host=opened.host,
+            directory=opened.directory,
+            lock_holder=opened.journal.holder("backup prune"),
+            progress=opened.session.progress(),
+        )
+    return [drop.backup.id for drop in gone]
+
+
+def _policy(settings: BackupSettings) -> Policy:
+    from stockctl.backup.retention import Policy
+
+    keep = settings.keep
+    return Policy(
+        last=keep.last,
+        within_s=keep.within,
+        daily=keep.daily,
+        weekly=keep.weekly,
+        monthly=keep.monthly,
+        yearly=keep.yearly,
+        minimum=settings.minimum,
+    )
+
+
+def _data(todo: PrunePlan, left: tuple[Leftover, ...], found: Overview) -> dict[str, Any]:
+    return {
+        "keep": [{"id": k.backup.id, "reason": "; ".join(k.reasons)} for k in todo.keep],
+        "remove": [{"id": d.backup.id, "reason": d.reason} for d in todo.remove],
+        "leftovers": [each.name for each in left],
+        "invalid": [{"name": broken, "reason": reason} for broken, reason in found.invalid],
+        "foreign": list(found.foreign),
+    }
+
+
+def _show(session: Session, todo: PrunePlan, left: tuple[Leftover, ...], found: Overview) -> None:
+    rows = [Row((k.backup.id, "keep", "; ".join(k.reasons))) for k in todo.keep]
+    rows += [Row((d.backup.id, "remove", d.reason), "yellow") for d in todo.remove]
+    for each in left:
+        age = format_age((todo.now - each.modified).total_seconds())
+        rows.append(Row((each.name, "sweep", f"it belongs to no manifest, {age}"), "yellow"))
+    session.output.table(("BACKUP", "", "WHY"), rows, "no backups")
+    warn_of_invalid(session, found)
+    for name in found.foreign:
+        session.progress().warn(f"not ours, and not touched: {name}")

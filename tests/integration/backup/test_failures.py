@@ -251,7 +251,7 @@ def test_nothing_is_pruned_while_it_is_restored(bench: Any) -> None:
 class FullStore(DirectoryStore):
     """Takes a little and then no more."""
 
-    def open_writer(self, name: str, expected_bytes: int = 0) -> Any:
+    def open_writer(self, name: str, expected_bytes: int = 0) -> Any:  # noqa: ARG002
         raise StoreFailed(f"cannot write {name}: the disk is full")
 
 

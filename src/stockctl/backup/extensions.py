@@ -67,14 +67,17 @@ def create_extensions(empty: Database, worker: Restorer, backup: Backup) -> None
             )
 
 
-def entries_to_restore(contents: Contents, extensions: Extensions) -> str:
+def entries_to_restore(
+    contents: Contents, extensions: Extensions, only: frozenset[int] | None = None
+) -> str:
     """What `pg_restore -L` takes: the dump without what `create_extensions` made."""
     made = {name for name, _version, _schema in extensions}
     schemas = {schema for _name, _version, schema in extensions} - {"public"}
     return "".join(
         f"{entry.id};\n"
         for entry in contents.entries
-        if not (entry.kind == "EXTENSION" and entry.name in made)
+        if (only is None or entry.id in only)
+        and not (entry.kind == "EXTENSION" and entry.name in made)
         and not (entry.kind == "SCHEMA" and entry.name in schemas)
         and not (entry.kind == "COMMENT" and entry.name.startswith("EXTENSION "))
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
-from stockctl.backup.archive import Contents
+from stockctl.backup.archive import Contents, Entry
 from stockctl.backup.dump import Dump
 from stockctl.backup.extensions import create_extensions, entries_to_restore, list_file
 from stockctl.backup.fingerprint import content, difference, fingerprint
@@ -38,6 +38,7 @@ class Source:
     contents: Contents
     dump: Dump | None = None
     jobs: int = 1
+    only: frozenset[int] | None = None  # entries of the dump, without their indexes and keys
 
 
 def fill(
@@ -55,6 +56,27 @@ def fill(
     compare(empty, source.backup, progress)
     with progress.step("analyze"), empty.connect() as connection, errors("analyze the copy"):
         connection.execute("ANALYZE")
+
+
+def restore_only(
+    empty: Database,
+    worker: Restorer,
+    source: Source,
+    entry: Entry,
+    *,
+    host: Host,
+    progress: Progress,
+) -> None:
+    """The tables of the dump without their indexes, and the rows of one of them."""
+    ids = frozenset(e.id for e in source.contents.entries if not e.has_data or e.id == entry.id)
+    with progress.step("restore") as step:
+        create_extensions(empty, worker, source.backup)
+        part = replace(source, only=ids)
+        with _command(empty, worker, part, host) as command:
+            if source.dump is None:
+                _from_store(command, part, host, step)
+            else:
+                _from_file(command, empty, part, host, step)
 
 
 def compare(filled: Database, backup: Backup, progress: Progress) -> None:
@@ -96,12 +118,14 @@ def _chosen(
     entered: Database, worker: Restorer, source: Source, host: Host
 ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
     """Arguments, and descriptors for them, that leave out what was made already."""
-    if not worker.own or not source.backup.extensions:
+    made = source.backup.extensions if worker.own else ()
+    if not made and source.only is None:
         yield (), ()
         return
-    text = entries_to_restore(source.contents, source.backup.extensions)
+    text = entries_to_restore(source.contents, made, source.only)
+    sections = () if source.only is None else ("--section=pre-data", "--section=data")
     with list_file(entered.tools, host, text) as (name, listed):
-        yield ("-L", name), listed
+        yield ("-L", name, *sections), listed
 
 
 def _from_file(command: Command, empty: Database, source: Source, host: Host, step: Step) -> None:

@@ -11,14 +11,16 @@ from stockctl.cli.backup_view import choose_backup
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
-from stockctl.cli.wiring import open_environment
+from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.units import format_duration, format_size
 
 SHOWN_TABLES = 8
 
 if TYPE_CHECKING:
+    from stockctl.backup.manifest import Backup
     from stockctl.backup.restore import Restored
     from stockctl.backup.restore_plan import RestorePlan
+    from stockctl.backup.stores.base import Store
 
 
 @verb(
@@ -31,8 +33,13 @@ def restore(
     session: Session,
     name: str,
     which: Annotated[
-        str, typer.Option("--backup", metavar="ID", help="An id of backup list, or latest.")
+        str,
+        typer.Option("--backup", metavar="ID|FILE", help="An id of backup list, latest, a file."),
     ] = "latest",
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Only this one, beside the live one."),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", metavar="N", min=1, help="At once; default: processors, at most 4."),
@@ -50,15 +57,18 @@ def restore(
 
     The service is away for the swap only. What was live is kept under another name; until the
     swap, and whenever something fails, it stays as it was.
+
+    --table brings the rows of one table back as NAME_restored, and touches nothing else.
     """
     from stockctl.backup.restore import require_key
     from stockctl.backup.restore_plan import RestoreOptions, plan_restore
     from stockctl.deploy.safety import restore_over
 
     opened = open_environment(session, name, changes=True)
-    store = opened.store()
-    backup = choose_backup(session, store, name, which)
+    source, backup = _chosen(session, opened, which)
     require_key(backup, opened.environment.backup.identity_file)
+    if table is not None:
+        return _one_table(session, opened, source, backup, table, plan=plan, given=given, yes=yes)
     with opened.database() as database:
         todo = plan_restore(
             backup,
@@ -79,13 +89,53 @@ def restore(
             opened.environment,
             todo,
             database,
-            store,
+            opened.store(),
             opened.journal,
             session.progress(),
+            source=source,
             backup_first=not skip_backup and todo.previous_database is not None,
         )
     _show_restored(session, done)
     return Result({"restored": _restored_data(done)})
+
+
+def _chosen(session: Session, opened: Opened, which: str) -> tuple[Store, Backup]:
+    from stockctl.backup.stores.file import is_file, open_file
+
+    if is_file(which):
+        return open_file(which)
+    store = opened.store()
+    return store, choose_backup(session, store, opened.environment.name, which)
+
+
+def _one_table(
+    session: Session,
+    opened: Opened,
+    source: Store,
+    backup: Backup,
+    wanted: str,
+    *,
+    plan: bool,
+    given: str | None,
+    yes: bool,
+) -> Result:
+    from stockctl.backup.table import choose_table
+    from stockctl.deploy.safety import bring_table_back
+
+    environment, table = opened.environment, choose_table(backup, wanted)
+    rows = dict(backup.fingerprint)[table]
+    session.output.note(f"restore   {table} of {backup.id}: {rows} rows, as {table}_restored")
+    if plan:
+        return Result({"planned": {"backup": backup.id, "table": table, "rows": rows}})
+    what = f"add a table {table}_restored"
+    confirm(session, environment.name, what, protected=environment.protected, given=given, yes=yes)
+    with opened.database() as database:
+        done = bring_table_back(
+            environment, backup, table, database, source, opened.journal, session.progress()
+        )
+    session.output.line(f"{done.restored} is there, with {done.rows} rows", style="green")
+    data = {"id": done.backup_id, "table": done.table, "as": done.restored, "rows": done.rows}
+    return Result({"restored": data})
 
 
 def _show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> None:

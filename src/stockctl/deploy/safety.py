@@ -10,6 +10,7 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.restore import Restored, restore
 from stockctl.backup.restore_plan import RestorePlan
 from stockctl.backup.stores.base import Store
+from stockctl.backup.table import TableBack, restore_table
 from stockctl.backup.undo import Undone, UndoPlan, undo
 from stockctl.core.errors import DatabaseFailed
 from stockctl.core.progress import Progress
@@ -73,8 +74,10 @@ def restore_over(
     progress: Progress,
     *,
     backup_first: bool,
+    source: Store,
 ) -> Restored:
-    """Carries a restore out under the environment's lock, with a backup of what is live first."""
+    """Carries a restore from `source` out under the environment's lock, with a backup of what is
+    live first, into its own store."""
     command = f"backup restore {plan.backup.id}"
     directory, holder = environment.host.directory, journal.holder(command)
     with journal.host.lock(directory / LOCK, holder), journal.operation(command):
@@ -83,7 +86,34 @@ def restore_over(
         return restore(
             plan,
             database,
-            store,
+            source,
+            identity_file=environment.backup.identity_file,
+            host=journal.host,
+            directory=directory,
+            lock_holder=holder,
+            progress=progress,
+            clock=journal.clock,
+        )
+
+
+def bring_table_back(
+    environment: Environment,
+    backup: Backup,
+    table: str,
+    database: Database,
+    source: Store,
+    journal: Journal,
+    progress: Progress,
+) -> TableBack:
+    """One table beside the live one, under the environment's lock."""
+    command = f"backup restore {backup.id} --table {table}"
+    directory, holder = environment.host.directory, journal.holder(command)
+    with journal.host.lock(directory / LOCK, holder), journal.operation(command):
+        return restore_table(
+            backup,
+            table,
+            database,
+            source,
             identity_file=environment.backup.identity_file,
             host=journal.host,
             directory=directory,

@@ -1,4 +1,4 @@
-"""`stockctl db`: status · migrate · rollback · new; lint is in db_lint."""
+"""`stockctl db`: status · migrate · rollback · new; each other verb has a file of its own."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ app = group(
         "stockctl.cli.db_prove",
         "stockctl.cli.db_baseline",
         "stockctl.cli.db_drift",
+        "stockctl.cli.db_repair",
         "stockctl.cli.db_inspect",
         "stockctl.cli.db_shell",
     ),

@@ -128,20 +128,28 @@ def _state(identity: str, file: Migration | None, record: Record | None, head: s
 
 
 def _advice(state: State, identity: str, record: Record | None, head: str | None) -> str:
+    repair = f"stockctl db repair --migration {identity} --as"
     match state:
         case State.CHANGED:
             return (
                 f"restore the file as it was applied (SELECT up FROM {TABLE} WHERE id ="
-                f" '{identity}') and put the change into a new migration: stockctl db new NAME"
+                f" '{identity}') and put the change into a new migration: stockctl db new NAME;"
+                f" or, where the schema stays the same: {repair} accepted"
             )
         case State.MISSING:
-            return f"bring {identity}.sql back, or work from the version that has it"
+            return (
+                f"bring {identity}.sql back, or work from the version that has it; where it is"
+                f" gone for good, and what it did too: {repair} reverted"
+            )
         case State.OUT_OF_ORDER:
-            return f"give it a number after {head}: it came later"
+            return (
+                f"give it a number after {head}: it came later; or apply it as it is:"
+                " stockctl db migrate --allow-out-of-order"
+            )
         case State.DIRTY if record is not None:
             return dirty_advice(identity, record.stage, record.running or "")
         case State.APPLIED if record is not None and record.checksum is None:
-            return "applied without checksum, by plain yoyo"
+            return f"applied without checksum, by plain yoyo; to have one: {repair} accepted"
         case _:
             return ""
 
@@ -151,12 +159,7 @@ def dirty_advice(identity: str, stage: Stage, running: str) -> str:
     verb = "migrate" if stage is Stage.APPLYING else "rollback"
     if concurrent_index(running):
         return f"run stockctl db {verb} again: it clears away what is left and starts over"
-    before = (
-        f"DELETE FROM {TABLE} WHERE id = '{identity}'"
-        if stage is Stage.APPLYING
-        else f"UPDATE {TABLE} SET state = 'applied' WHERE id = '{identity}'"
-    )
     return (
-        "look whether its statement took effect, undo by hand what did, then"
-        f" {before}; and stockctl db {verb} again"
+        "look whether its statement took effect, undo by hand what did by half, then say how it"
+        f" is: stockctl db repair --migration {identity} --as applied|reverted"
     )

@@ -119,6 +119,24 @@ def create_table(connection: Connection[Any]) -> None:
     connection.execute(_CREATE)
 
 
+_COLUMNS = (
+    "id, checksum, phase, transactional, irreversible, up, down, state, applied_by, duration_s"
+)
+_OF_THE_FILE = "checksum, phase, transactional, irreversible, up, down"
+_INSERT = f"INSERT INTO {TABLE} ({_COLUMNS}) VALUES (%b) ON CONFLICT (id) DO UPDATE SET"
+_SINCE_BEGIN = b"extract(epoch FROM clock_timestamp() - now())"
+
+
+def _excluded(columns: str) -> str:
+    return "excluded." + columns.replace(", ", ", excluded.")
+
+
+_RECORD = (
+    f"{_INSERT} ({_COLUMNS}, applied_at) = ({_excluded(_COLUMNS)}, clock_timestamp());".encode()
+)
+_ACCEPT = f"{_INSERT} ({_OF_THE_FILE}) = ({_excluded(_OF_THE_FILE)});".encode()
+
+
 def recorded(
     connection: Connection[Any],
     migration: Migration,
@@ -127,31 +145,35 @@ def recorded(
     duration_s: float | None = None,
 ) -> bytes:
     """SQL: the row of a migration, as it now is. Without `duration_s` the transaction's own."""
-    values: dict[str, str | bool | float | None] = {
-        "id": migration.id,
-        "checksum": migration.checksum,
-        "phase": migration.phase,
-        "transactional": migration.transactional,
-        "irreversible": migration.irreversible,
-        "up": migration.up,
-        "down": migration.down,
-        "state": stage,
-        "applied_by": who,
-    }
-    literals = [literal(connection, value) for value in values.values()]
+    return _RECORD % _row(connection, migration, stage, who, duration_s)
+
+
+def accepted(connection: Connection[Any], migration: Migration, who: str) -> bytes:
+    """SQL: the file as it is now, for one that is applied; when and by whom stays."""
+    return _ACCEPT % _row(connection, migration, Stage.APPLIED, who, 0.0)
+
+
+def _row(
+    connection: Connection[Any],
+    migration: Migration,
+    stage: Stage,
+    who: str,
+    duration_s: float | None,
+) -> bytes:
+    values: tuple[str | bool | float | None, ...] = (
+        migration.id,
+        migration.checksum,
+        migration.phase,
+        migration.transactional,
+        migration.irreversible,
+        migration.up,
+        migration.down,
+        stage,
+        who,
+    )
+    literals = [literal(connection, value) for value in values]
     literals.append(_SINCE_BEGIN if duration_s is None else literal(connection, duration_s))
-    return _UPSERT % b", ".join(literals)
-
-
-_SINCE_BEGIN = b"extract(epoch FROM clock_timestamp() - now())"
-_COLUMNS = (
-    "id, checksum, phase, transactional, irreversible, up, down, state, applied_by, duration_s"
-)
-_UPSERT = (
-    f"INSERT INTO {TABLE} ({_COLUMNS}) VALUES (%b) ON CONFLICT (id) DO UPDATE SET"
-    f" ({_COLUMNS}, applied_at) ="
-    f" (excluded.{_COLUMNS.replace(', ', ', excluded.')}, clock_timestamp());"
-).encode()
+    return b", ".join(literals)
 
 
 def staged(connection: Connection[Any], identity: str, stage: Stage) -> bytes:

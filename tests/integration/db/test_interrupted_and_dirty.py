@@ -20,6 +20,7 @@ from stockctl.core.errors import Locked, MigrationFailed, Refused
 from stockctl.core.progress import Progress, silent
 from stockctl.db.ledger import State, Status, read_status
 from stockctl.db.migration import read_migrations
+from stockctl.db.repair import As, plan_repair, repair
 from stockctl.db.runner import migrate, plan_migrate, plan_rollback, rollback
 from stockctl.db.session import LOCK_KEY
 from stockctl.system.postgres import Database
@@ -35,6 +36,7 @@ from stockctl.core.progress import Progress, silent
 from stockctl.core.secret import Secret
 from stockctl.db.ledger import read_status
 from stockctl.db.migration import read_migrations
+from stockctl.db.repair import As, plan_repair, repair
 from stockctl.db.runner import migrate, plan_migrate
 from stockctl.system.postgres import ClientTools, Database, Dsn
 
@@ -312,12 +314,13 @@ def test_another_statement_that_failed_needs_a_person(precious: Database, folder
     write(folder, "0001_fill", "-- transactional: false\nCALL fill();")
     with pytest.raises(MigrationFailed, match="division by zero") as caught:
         run(precious, folder)
-    way_out = "DELETE FROM _stockctl_migrations WHERE id = '0001_fill'"
+    way_out = "stockctl db repair --migration 0001_fill --as applied|reverted"
     assert way_out in caught.value.hint
     with pytest.raises(Refused) as refused:
         run(precious, folder)
     assert way_out in refused.value.details
-    query(precious, way_out)
+    status, files = status_of(precious, folder), read_migrations(folder)
+    repair(precious, plan_repair(status, files, "0001", As.REVERTED), files)
     assert states(precious, folder) == [State.PENDING]
 
 

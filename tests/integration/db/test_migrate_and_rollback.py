@@ -211,10 +211,8 @@ def test_what_plain_yoyo_applied_counts(project: Project) -> None:
     project.migrate()
     project.query("DROP TABLE _stockctl_migrations")
     [entry] = read_status(project.database, read_migrations(project.folder)).entries
-    assert (entry.state, entry.advice) == (
-        State.APPLIED,
-        "applied without checksum, by plain yoyo",
-    )
+    assert entry.state is State.APPLIED
+    assert entry.advice.startswith("applied without checksum, by plain yoyo")
     project.rollback()
     assert project.tables() == set()
 

@@ -1,0 +1,221 @@
+"""stockctl or its backend is killed at a query and run again: it ends as if nothing had been.
+
+A sample of the points in every run; `make campaign` goes through all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+from tests.integration.db.conftest import Bench
+from tests.integration.db.wiretap import Cut, When, Who, Wiretap
+from tests.servers import a_server
+
+from stockctl.core.errors import DatabaseUnreachable
+from stockctl.system.postgres import Database
+
+KILLED = -9
+IDS = ["0001_a", "0002_index", "0003_b", "0004_late"]
+INDEXES = (
+    "SELECT count(*) FILTER (WHERE indisvalid), count(*) FROM pg_index"
+    " WHERE indrelid = 'a'::regclass"
+)
+
+
+class Zygote:
+    """See zygote.py."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("zygote.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(self) -> int:
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+    def fork(self, verb: str, host: Path | str, name: str, folder: Path) -> int:
+        """The pid of one that runs."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([verb, str(host), name, str(folder)]) + "\n")
+        self.process.stdin.flush()
+        return self.line()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    made = Zygote()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Database]:
+    """A server of this module's own: when a backend is killed, all of them go."""
+    folder = Path(tempfile.mkdtemp(prefix="stockctl-mortal-"))
+    with a_server(18, folder) as server:
+        yield server
+    shutil.rmtree(folder)
+
+
+@dataclass
+class Scene:
+    """A database, its migrations, and a stockctl that dies."""
+
+    bench: Bench
+    zygote: Zygote
+    folder: Path
+
+    def die(self, verb: str, cut: Cut) -> int | None:
+        """How it ended; None where it was done before it came to that query."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        dsn = self.bench.database.dsn
+        tap = Wiretap(self.folder, dsn.host, cut)
+        tap.start()
+        try:
+            pid = self.zygote.fork(verb, self.folder, dsn.database, self.bench.folder)
+            tap.victim.set_result(pid)
+            code = self.zygote.line()
+        finally:
+            tap.close()
+        return code if tap.cut else None
+
+    def again(self, verb: str) -> None:
+        """Without anything in between; the dead one's backend may still be at work."""
+        dsn = self.bench.database.dsn
+        self._until_it_answers()
+        self.zygote.fork(verb, dsn.host, dsn.database, self.bench.folder)
+        assert self.zygote.line() == 0
+
+    def _until_it_answers(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.bench.database.connect().close()
+                return
+            except DatabaseUnreachable:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def applied_once(self) -> None:
+        """Ledger and schema agree: every file had its effect, once."""
+        query = self.bench.query
+        assert query("SELECT migration_id FROM _yoyo_migration ORDER BY 1") == [(i,) for i in IDS]
+        assert query("SELECT id, state FROM _stockctl_migrations ORDER BY 1") == [
+            (identity, "applied") for identity in IDS
+        ]
+        done = query("SELECT migration_id FROM _yoyo_log WHERE operation = 'apply' ORDER BY 1")
+        assert done == [(identity,) for identity in IDS]
+        assert query("SELECT n FROM effects ORDER BY n") == [(1,), (3,), (4,)]
+        assert query(INDEXES) == [(1, 1)]
+
+    def reverted_once(self) -> None:
+        query = self.bench.query
+        assert query("SELECT migration_id FROM _yoyo_migration") == []
+        assert query("SELECT id FROM _stockctl_migrations") == []
+        done = query("SELECT migration_id FROM _yoyo_log WHERE operation = 'rollback' ORDER BY 1")
+        assert done == [(identity,) for identity in IDS]
+        assert query("SELECT n FROM effects ORDER BY n") == [(-4,), (-3,), (-1,), (1,), (3,), (4,)]
+        assert query("SELECT to_regclass('a'), to_regclass('b')") == [(None, None)]
+
+
+@contextmanager
+def a_scene(server: Database, zygote: Zygote) -> Iterator[Scene]:
+    """Two tables, an index outside a transaction; each transaction leaves a row as its trace."""
+    name = f"t_{os.urandom(6).hex()}"
+    with server.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    with tempfile.TemporaryDirectory(prefix="tap-") as folder:
+        migrations = Path(folder) / "m"
+        migrations.mkdir()
+        bench = Bench(migrations, server.to(name))
+        bench.query("CREATE TABLE effects (n int)")
+        _write(bench)
+        yield Scene(bench, zygote, Path(folder) / "s")
+    with server.connect() as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _write(bench: Bench) -> None:
+    def traced(number: int, sql: str) -> str:
+        return f"{sql};\nINSERT INTO effects VALUES ({number});"
+
+    bench.write("0001_a", traced(1, "CREATE TABLE a (id int)"), traced(-1, "DROP TABLE a"))
+    head = "-- transactional: false\n"
+    up = f"{head}CREATE INDEX CONCURRENTLY a_id ON a (id);"
+    bench.write("0002_index", up, f"{head}DROP INDEX CONCURRENTLY IF EXISTS a_id;")
+    bench.write("0003_b", traced(3, "CREATE TABLE b (id int)"), traced(-3, "DROP TABLE b"))
+    bench.write("0004_late", traced(4, "SELECT"), traced(-4, "SELECT"))
+
+
+def killed(scene: Scene, verb: str, cut: Cut) -> bool:
+    """Kills it and runs it again; False where it was done before it came to that query."""
+    if verb == "rollback":
+        scene.again("migrate")
+    code = scene.die(verb, cut)
+    assert code == (KILLED if cut.who is Who.CLIENT else 7) or code in (0, None)
+    scene.again(verb)
+    if verb == "migrate":
+        scene.applied_once()
+    else:
+        scene.reverted_once()
+    return code is not None
+
+
+# Of some thirty queries each: the lock, the tables, before and after the files, around the index.
+SAMPLE = [
+    ("migrate", Cut(9, When.AFTER)),
+    ("migrate", Cut(13, When.DURING)),
+    ("migrate", Cut(16, When.DURING)),
+    ("migrate", Cut(18, When.AFTER)),
+    ("migrate", Cut(17, When.BEFORE, Who.BACKEND)),
+    ("rollback", Cut(20, When.DURING)),
+    ("rollback", Cut(24, When.AFTER)),
+    ("rollback", Cut(30, When.BEFORE)),
+    ("rollback", Cut(27, When.DURING, Who.BACKEND)),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "cut"), SAMPLE, ids=[f"{v}-{c.who}-{c.when}-{c.at}" for v, c in SAMPLE]
+)
+def test_killed_at_a_query_and_run_again(
+    mortal: Database, zygote: Zygote, verb: str, cut: Cut
+) -> None:
+    with a_scene(mortal, zygote) as scene:
+        assert killed(scene, verb, cut), "there are fewer queries: choose another one"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("when", When)
+@pytest.mark.parametrize("who", Who)
+@pytest.mark.parametrize("verb", ["migrate", "rollback"])
+def test_killed_at_every_query(
+    mortal: Database, zygote: Zygote, verb: str, who: Who, when: When
+) -> None:
+    for at in count(1):
+        with a_scene(mortal, zygote) as scene:
+            if not killed(scene, verb, Cut(at, when, who)):
+                break
+    assert at > 20

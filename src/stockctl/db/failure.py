@@ -18,6 +18,9 @@ HINTS: dict[type[psycopg.Error], str] = {
         "Another session holds a lock on the table. Try again when it is done. One attempt waits"
         " for database.lock_timeout, attempts are made for database.lock_retry."
     ),
+    psycopg.errors.DiskFull: (
+        "The server's disk is full. Nothing of the file is left; make room and run it again."
+    ),
     psycopg.errors.QueryCanceled: (
         "If it needs the time it took, raise database.statement_timeout and run it again."
     ),

@@ -43,15 +43,15 @@ class Bench:
         plan = plan_migrate(
             status, files, to=None, phase=None, allow_out_of_order=allow_out_of_order
         )
-        return [each.id for each in migrate(self.database, plan, **self._more(more))]
+        return [each.id for each in migrate(self.database, plan, **self.more(more))]
 
     def rollback(self, *, steps: int = 1, **more: Any) -> list[str]:
         files = read_migrations(self.folder)
         plan = plan_rollback(read_status(self.database, files), files, steps=steps, to=None)
         more = {"allow_data_loss": False, **more}
-        return [each.id for each in rollback(self.database, plan, **self._more(more))]
+        return [each.id for each in rollback(self.database, plan, **self.more(more))]
 
-    def _more(self, more: dict[str, Any]) -> dict[str, Any]:
+    def more(self, more: dict[str, Any]) -> dict[str, Any]:
         defaults = {"lock_timeout_s": 2, "statement_timeout_s": 60, "lock_wait_s": 0}
         progress = Progress(self.report, self.clock)
         return {**defaults, "progress": progress, "clock": self.clock, **more}

@@ -23,7 +23,7 @@ from tests.integration.db.conftest import Bench
 from tests.integration.db.wiretap import Cut, When, Who, Wiretap
 from tests.servers import a_server
 
-from stockctl.core.errors import DatabaseUnreachable
+from stockctl.core.errors import DatabaseFailed
 from stockctl.system.postgres import Database
 
 KILLED = -9
@@ -101,22 +101,18 @@ class Scene:
             tap.close()
         return code if tap.cut else None
 
-    def again(self, verb: str) -> None:
-        """Without anything in between; the dead one's backend may still be at work."""
+    def again(self, verb: str, *, crashed: bool = False) -> None:
+        """Without anything in between; the dead one's backend may still be at work. After a crash
+        the server closes all connections, a moment later: then as often as it takes."""
         dsn = self.bench.database.dsn
-        self._until_it_answers()
-        self.zygote.fork(verb, dsn.host, dsn.database, self.bench.folder)
-        assert self.zygote.line() == 0
-
-    def _until_it_answers(self) -> None:
         deadline = time.monotonic() + 60
         while True:
-            try:
-                self.bench.database.connect().close()
+            self.zygote.fork(verb, dsn.host, dsn.database, self.bench.folder)
+            code = self.zygote.line()
+            if code == 0:
                 return
-            except DatabaseUnreachable:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            assert crashed and code == DatabaseFailed.exit_code and time.monotonic() < deadline
+            time.sleep(0.1)
 
     def applied_once(self) -> None:
         """Ledger and schema agree: every file had its effect, once."""
@@ -175,7 +171,7 @@ def killed(scene: Scene, verb: str, cut: Cut) -> bool:
         scene.again("migrate")
     code = scene.die(verb, cut)
     assert code == (KILLED if cut.who is Who.CLIENT else 7) or code in (0, None)
-    scene.again(verb)
+    scene.again(verb, crashed=cut.who is Who.BACKEND)
     if verb == "migrate":
         scene.applied_once()
     else:

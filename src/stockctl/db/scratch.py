@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PREFIX = "stockctl_scratch_"
 MARK = "scratch"
+_DROP_TRIES = 3
 _LOCK_CLASS = 0x73637261  # "scra"; the other half of the key is a hash of the name
 _DATABASES = """
 SELECT d.datname, shobj_description(d.oid, 'pg_database'),
@@ -106,7 +107,15 @@ class Scratch:
         self._drop(self._connection, database.dsn.database)
 
     def _drop(self, connection: Connection[Any], name: str) -> None:
-        connection.execute(_sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+        from psycopg.errors import ObjectInUse
+
+        for tries_left in reversed(range(_DROP_TRIES)):
+            try:
+                connection.execute(_sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+                break
+            except ObjectInUse:  # a session that is just ending; PostgreSQL itself waits 5 s for it
+                if not tries_left:
+                    raise
         self._made.remove(name)
         connection.execute("SELECT pg_advisory_unlock(%s::int, hashtext(%s))", (_LOCK_CLASS, name))
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from stockctl.db.proof.nouns import Unfilled
-from stockctl.db.proof.shape import Column, ForeignKey, Table, read_tables, read_types
+from stockctl.db.proof.shape import Column, ForeignKey, Table, Type, read_tables, read_types
 from stockctl.db.proof.values import Values
 
 ROWS = 3
@@ -25,18 +25,19 @@ class Filler:
     filled: dict[int, int] = field(default_factory=dict)
     unfilled: dict[int, Unfilled] = field(default_factory=dict)
     _offset: int = 0
+    _types: dict[int, Type] = field(default_factory=dict)
 
     def fill(self, connection: Connection[Any]) -> None:
         """Every table that is empty and was not looked at before; each by itself, so that one that
         cannot be filled does not keep the others empty."""
-        tables = read_tables(connection)
-        there = {table.oid for table in tables}
+        there = {table.oid for table in read_tables(connection)}
         self.filled = {oid: rows for oid, rows in self.filled.items() if oid in there}
         self.unfilled = {oid: why for oid, why in self.unfilled.items() if oid in there}
-        todo = [each for each in tables if each.oid not in self.filled]
-        if not todo:
+        new = there - self.filled.keys()
+        if not new:
             return
-        values = Values(read_types(connection))
+        values = self._values(connection)
+        todo = [each for each in read_tables(connection, new) if each.oid in new]
         while ready := _next(todo, self.filled):
             todo.remove(ready)
             self._fill(connection, _Work(ready, values))
@@ -44,13 +45,20 @@ class Filler:
     def more(self, connection: Connection[Any], touched: Iterable[int]) -> None:
         """One more row for each of these tables, with as many NULLs as it takes: what may be
         written between an up script and its down script."""
-        tables = {table.oid: table for table in read_tables(connection)}
-        values = Values(read_types(connection))
-        for oid in sorted(touched):
-            if oid in tables and self.filled.get(oid):
+        chosen = [oid for oid in touched if self.filled.get(oid)]
+        if not chosen:
+            return
+        tables = {table.oid: table for table in read_tables(connection, chosen)}
+        values = self._values(connection)
+        for oid in sorted(chosen):
+            if oid in tables:
                 self._offset += 1
                 work = _Work(tables[oid], values)
                 work.insert(connection, 100 + self._offset, sparse=True)
+
+    def _values(self, connection: Connection[Any]) -> Values:
+        self._types = read_types(connection, self._types)
+        return Values(self._types)
 
     def _fill(self, connection: Connection[Any], work: _Work) -> None:
         table, reason, rows = work.table, "", 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection, sql
 
+from stockctl.db.catalog.fragments import FIRST_OID
 from stockctl.db.record import OWN_TABLES
 
 _COLUMNS = """
@@ -35,13 +37,13 @@ SELECT k.conrelid::bigint, k.conname, k.contype, k.conkey::int[], k.confrelid::b
   FROM pg_constraint AS k
   LEFT JOIN pg_class AS r ON r.oid = k.confrelid
   LEFT JOIN pg_namespace AS n ON n.oid = r.relnamespace
- WHERE k.conrelid >= 16384 AND k.contype IN ('c', 'f')
+ WHERE k.conrelid = ANY(%s) AND k.contype IN ('c', 'f')
  ORDER BY k.conname
 """
 # Indexes, too: a unique one need not be a constraint.
 _UNIQUE = """
 SELECT indrelid::bigint, indkey::int2[]::int[] FROM pg_index
- WHERE indisunique AND indrelid >= 16384
+ WHERE indisunique AND indrelid = ANY(%s)
 """
 _TYPES = """
 SELECT t.oid::bigint, t.typname, t.typtype, t.typcategory, t.typbasetype::bigint, t.typtypmod,
@@ -53,7 +55,7 @@ SELECT t.oid::bigint, t.typname, t.typtype, t.typcategory, t.typbasetype::bigint
                 AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'c' ORDER BY a.attnum),
        coalesce((SELECT string_agg(pg_get_constraintdef(k.oid), ' ') FROM pg_constraint AS k
                   WHERE k.contypid = t.oid), '')
-  FROM pg_type AS t WHERE t.typtype IN ('b', 'e', 'd', 'c', 'r', 'm')
+  FROM pg_type AS t WHERE t.typtype IN ('b', 'e', 'd', 'c', 'r', 'm') AND t.oid >= %s
 """
 
 
@@ -127,17 +129,20 @@ class Table:
         return f"{self.schema}.{self.name}"
 
 
-def read_types(connection: Connection[Any]) -> dict[int, Type]:
-    """All types, by oid."""
-    rows = connection.execute(_TYPES).fetchall()
-    found = {}
+def read_types(connection: Connection[Any], known: Mapping[int, Type]) -> dict[int, Type]:
+    """All types, by oid. Those of `known` that initdb made are not read again."""
+    found = {oid: each for oid, each in known.items() if oid < FIRST_OID}
+    rows = connection.execute(_TYPES, (FIRST_OID if found else 0,)).fetchall()
     for *plain, labels, subtype, fields, checks in rows:
         found[plain[0]] = Type(*(*plain, tuple(labels), subtype, tuple(fields), checks))
     return found
 
 
-def read_tables(connection: Connection[Any]) -> tuple[Table, ...]:
-    """All tables that somebody's rows can be in, by name."""
+def read_tables(
+    connection: Connection[Any], constrained: Collection[int] = ()
+) -> tuple[Table, ...]:
+    """All tables that somebody's rows can be in, by name; what constrains them only of those
+    whose oids are asked for, since it takes several times as long."""
     columns: dict[int, list[Column]] = defaultdict(list)
     names: dict[int, tuple[str, str, str | None]] = {}
     for oid, schema, name, *column, bounds in connection.execute(
@@ -145,21 +150,7 @@ def read_tables(connection: Connection[Any]) -> tuple[Table, ...]:
     ).fetchall():
         columns[oid].append(Column(*column))
         names[oid] = schema, name, bounds
-    keys: dict[int, list[ForeignKey]] = defaultdict(list)
-    checks: dict[int, list[Check]] = defaultdict(list)
-    for oid, name, kind, numbers, target, targets, text, *parent in connection.execute(
-        _CONSTRAINTS
-    ):
-        if kind == "f":
-            schema, relation, names_there = parent
-            there = sql.Identifier(schema, relation)
-            key = ForeignKey(tuple(numbers), target, tuple(targets), there, tuple(names_there))
-            keys[oid].append(key)
-        elif kind == "c":
-            checks[oid].append(Check(name, tuple(numbers or ()), text))
-    unique: dict[int, set[int]] = defaultdict(set)
-    for oid, numbers in connection.execute(_UNIQUE):
-        unique[oid].update(numbers)
+    keys, checks, unique = _constraints(connection, list(constrained))
     for oid, (_schema, _name, bounds) in names.items():
         if bounds:
             inside = tuple(each.number for each in columns[oid] if each.name in bounds)
@@ -176,3 +167,25 @@ def read_tables(connection: Connection[Any]) -> tuple[Table, ...]:
         )
         for oid, (schema, name, _bounds) in names.items()
     )
+
+
+_Constraints = tuple[
+    dict[int, list[ForeignKey]], dict[int, list[Check]], dict[int, set[int]]
+]  # by table
+
+
+def _constraints(connection: Connection[Any], oids: list[int]) -> _Constraints:
+    keys: dict[int, list[ForeignKey]] = defaultdict(list)
+    checks: dict[int, list[Check]] = defaultdict(list)
+    unique: dict[int, set[int]] = defaultdict(set)
+    rows = connection.execute(_CONSTRAINTS, (oids,)).fetchall() if oids else []
+    for oid, name, kind, numbers, target, targets, text, schema, relation, there in rows:
+        if kind == "f":
+            parent = sql.Identifier(schema, relation)
+            key = ForeignKey(tuple(numbers), target, tuple(targets), parent, tuple(there))
+            keys[oid].append(key)
+        else:
+            checks[oid].append(Check(name, tuple(numbers or ()), text))
+    for oid, numbers in connection.execute(_UNIQUE, (oids,)).fetchall() if oids else []:
+        unique[oid].update(numbers)
+    return keys, checks, unique

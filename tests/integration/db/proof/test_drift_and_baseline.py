@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import FakeClock
 from tests.integration.db.proof.conftest import Migrations
-from tests.servers import on_each_postgres, on_the_newest
+from tests.servers import on_each_postgres, on_one_postgres
 from tests.terminal import LIMIT_S, STOCKCTL
 
 from stockctl.core.errors import Locked, Refused
@@ -108,7 +108,7 @@ def test_a_database_that_drizzle_made_is_adopted(written: Migrations) -> None:
         plan(written)
 
 
-@on_the_newest
+@on_one_postgres
 def test_nothing_is_marked_where_it_differs(written: Migrations) -> None:
     run(written.database, FIRST)
     todo = plan(written)
@@ -125,7 +125,7 @@ def test_nothing_is_marked_where_it_differs(written: Migrations) -> None:
     assert drift(written).differences == ()
 
 
-@on_the_newest
+@on_one_postgres
 def test_a_schema_that_changes_meanwhile_is_not_marked(
     written: Migrations, clock: FakeClock
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_schema_that_changes_meanwhile_is_not_marked(
         baseline(written.database, todo, LIMITS, lock_wait_s=0)
 
 
-@on_the_newest
+@on_one_postgres
 def test_drift_is_measured_by_what_was_applied_not_by_the_files(written: Migrations) -> None:
     apply(written)
     (written.folder / "0001_first.sql").write_text("CREATE TABLE other ()")
@@ -151,7 +151,7 @@ def test_drift_is_measured_by_what_was_applied_not_by_the_files(written: Migrati
         drift(written)
 
 
-@on_the_newest
+@on_one_postgres
 def test_a_role_that_may_only_connect_sees_drift(written: Migrations) -> None:
     apply(written)
     role = f"reader_{written.database.dsn.database}"
@@ -173,7 +173,7 @@ def test_a_role_that_may_only_connect_sees_drift(written: Migrations) -> None:
         run(written.database, f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-@on_the_newest
+@on_one_postgres
 def test_the_owner_is_whoever_migrates(written: Migrations) -> None:
     """Run by another role, the same migrations give the same schema."""
     role = f"owner_{written.database.dsn.database}"
@@ -191,7 +191,7 @@ def test_the_owner_is_whoever_migrates(written: Migrations) -> None:
         run(written.database, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-@on_the_newest
+@on_one_postgres
 def test_as_a_person_runs_them(written: Migrations, tmp_path: Path) -> None:
     run(written.database, FIRST + SECOND)
     (tmp_path / "environments").mkdir()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.servers import on_the_newest
+from tests.servers import on_one_postgres
 from tests.terminal import LIMIT_S, STOCKCTL
 
 from stockctl.core.errors import MigrationFailed
@@ -18,10 +18,14 @@ from stockctl.core.progress import Progress
 from stockctl.db.scratch import PREFIX, scratch
 from stockctl.system.postgres import Database
 
-pytestmark = on_the_newest
+pytestmark = on_one_postgres
 
-SLOW = "SELECT pg_sleep(60)"
 CATALOGS = ("pg_class", "pg_attribute", "pg_proc", "pg_depend", "pg_description", "pg_namespace")
+
+
+def slow(database: Database) -> str:
+    """A script that takes a minute; tests of other workers run theirs on the same server."""
+    return f"SELECT pg_sleep(60), '{database.dsn.database}'"
 
 
 def scratches(database: Database) -> set[str]:
@@ -40,7 +44,7 @@ def root(tmp_path: Path, database: Database) -> Path:
     url = database.dsn.url().reveal()
     toml = f'[database]\nurl = "{url}"\nmigrations = "../migrations"\n'
     (tmp_path / "environments" / "one.toml").write_text(toml)
-    (tmp_path / "migrations" / "0001_a.sql").write_text(SLOW)
+    (tmp_path / "migrations" / "0001_a.sql").write_text(slow(database))
     (tmp_path / "migrations" / "0001_a.rollback.sql").write_text("SELECT 1")
     return tmp_path
 
@@ -58,7 +62,7 @@ def wait_for_sleeper(database: Database, known: set[str]) -> str:
             found = connection.execute(
                 "SELECT datname FROM pg_stat_activity WHERE query = %s AND state = 'active'"
                 " AND datname <> ALL (%s)",
-                (SLOW, list(known)),
+                (slow(database), list(known)),
             ).fetchone()
         if found:
             return str(found[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +50,34 @@ def drill(
     """Seconds from the first byte that is read to a database that could serve. The copy is gone
     then. Raises BackupInvalid when it has not the rows of the manifest, Refused where this server
     cannot hold it, and what a restore raises."""
+    with restored(
+        backup,
+        store,
+        identities,
+        scratch,
+        host=host,
+        directory=directory,
+        progress=progress,
+        clock=clock,
+    ) as (_copy, took_s):
+        pass
+    progress.say(f"restored in {format_duration(took_s)}, dropped again")
+    return round(took_s, 3)
+
+
+@contextmanager
+def restored(
+    backup: Backup,
+    store: Store,
+    identities: Identities | None,
+    scratch: Scratch,
+    *,
+    host: Host,
+    directory: Path,
+    progress: Progress,
+    clock: Clock,
+) -> Iterator[tuple[Database, float]]:
+    """The copy, for as long as the block runs, and how many seconds it took. Raises as `drill`."""
     recover(scratch.database, progress)
     jobs, _why = preflight.choose_jobs(backup, scratch.database, host, directory, None)
     scratch = _fitting(backup, scratch, host)
@@ -57,11 +87,9 @@ def drill(
             name, worker = _create(backup, source, scratch, clock.now(), progress)
             copy = scratch.database.to(name)
             fill(copy, worker, source, host=host, progress=progress)
-            took_s = clock.monotonic() - began_s
+            yield copy, clock.monotonic() - began_s
         finally:
             recover(scratch.database, progress, quiet=True)
-    progress.say(f"restored in {format_duration(took_s)}, dropped again")
-    return round(took_s, 3)
 
 
 def _fitting(backup: Backup, scratch: Scratch, host: Host) -> Scratch:

@@ -112,7 +112,7 @@ def _make(connection: Connection[Any], database: Database) -> Restorer:
     with errors("make a role for the restore"), connection.transaction():
         role = sql.Identifier(name)
         connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN NOINHERIT PASSWORD {}").format(role, sql.Literal(hashed))
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(hashed))
         )
         mark = sql.Literal(_MARK + database.dsn.database)
         connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, mark))

@@ -74,6 +74,7 @@ app = group(
         "stockctl.cli.deploy_lock",
         "stockctl.cli.deploy_tidy",
         "stockctl.cli.deploy_preflight",
+        "stockctl.cli.deploy_rehearse",
     ),
 )
 

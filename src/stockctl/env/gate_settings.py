@@ -20,6 +20,7 @@ BUILT_IN = (
     "smoke",
     "load",
     "rollback",
+    "rehearsal",
     "disk",
     "connections",
     "certificate",
@@ -72,6 +73,9 @@ class GateSettings(Table):
     load_profile: str = Field("normal", min_length=1, description="Which one.")
     rollback_within: Duration | None = Field(
         None, description="`deploy rollback` succeeded there (without `staging`: here) within this."
+    )
+    rehearsed_within: Duration | None = Field(
+        None, description="`deploy rehearse` passed here with this version within this time."
     )
     disk_used_at_most: Number | None = Field(
         None, ge=1, le=100, description="Percent of the disk under `host.directory`."

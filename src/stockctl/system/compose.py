@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,13 @@ def down(project: str, stop_timeout_s: float) -> Command:
     argv = ("docker", "compose", "-p", project, "-f", "-", "--env-file", "/dev/null")
     flags = ("down", "--remove-orphans", "--timeout", str(round(stop_timeout_s)))
     return Command((*argv, "--progress", "plain", *flags), input=Secret('{"services": {}}'))
+
+
+def erase(project: str) -> Command:
+    """The same with its volumes and its default network, which Compose only knows of where some
+    service is in it: nothing is left."""
+    removed, anybody = down(project, 0), Secret('{"services": {"none": {"image": "none"}}}')
+    return replace(removed, argv=(*removed.argv, "--volumes"), input=anybody)
 
 
 def enter(

@@ -172,6 +172,13 @@ class Engine:
             labels = self._client.images.get(image_id).labels or {}
             return str(labels[name]) if name in labels else None
 
+    def address(self, container_id: str) -> str | None:
+        """Where this machine reaches it without a published port; None while it does not run."""
+        with _errors("look at a container"):
+            container = self._client.containers.get(container_id)
+        networks = container.attrs["NetworkSettings"]["Networks"].values()
+        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), None)
+
     def usage(self, container_id: str) -> Usage:
         """As `docker stats` counts it (docker/cli, stats_helpers.go)."""
         with _errors("measure a container"):

@@ -24,6 +24,7 @@ def asked(preflight: Preflight) -> dict[str, Ask]:
         ("smoke", settings.smoke_within, stage.smoked),
         ("load", settings.load_within, stage.loaded),
         ("rollback", settings.rollback_within, stage.rolled_back),
+        ("rehearsal", settings.rehearsed_within, stage.rehearsed),
         ("disk", settings.disk_used_at_most, host.disk),
         ("connections", settings.connections_used_at_most, database.connections),
         ("certificate", settings.certificate_valid_for, host.certificate),

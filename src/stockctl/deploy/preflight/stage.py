@@ -94,6 +94,20 @@ def loaded(preflight: Preflight) -> Gate:
     return gate if gate.ok else Gate("load", False, gate.detail, gate.since, fix)
 
 
+def rehearsed(preflight: Preflight) -> Gate:
+    """Here, with the version that is about to be deployed."""
+    limit, version = preflight.settings.rehearsed_within, preflight.candidate.version
+    assert limit is not None
+    fix = f"stockctl deploy rehearse {preflight.name} --tag {version}"
+    evidence = preflight.evidence.get("rehearsal")
+    if evidence is None or evidence.of != version:
+        return Gate("rehearsal", False, f"{version} was not rehearsed", fix=fix)
+    if not evidence.ok:
+        return Gate("rehearsal", False, f"{version} did not pass", evidence.at, fix)
+    gate = aged(preflight, "rehearsal", evidence.at, limit, f"{version} passed")
+    return gate if gate.ok else Gate("rehearsal", False, gate.detail, gate.since, fix)
+
+
 def _smoked_by_deploy(live: Release) -> datetime | None:
     steps = [step for step in live.steps if step.name.startswith("smoke")]
     return live.created_at if steps and live.state is ReleaseState.FINISHED else None

@@ -214,6 +214,16 @@ def test_load_of_what_is_live(make: Make, clock: FakeClock) -> None:
     assert "not passed on staging: p95_ms" in gate(what, "load").detail
 
 
+def test_this_version_was_rehearsed(make: Make, clock: FakeClock) -> None:
+    what = make(rehearsed_within="7d")
+    assert gate(what, "rehearsal").fix == "stockctl deploy rehearse prod --tag v2"
+    for version, ok, green in (("v1", True, False), ("v2", False, False), ("v2", True, True)):
+        what.evidence.put(Evidence("rehearsal", clock.now(), ok, "me", of=version))
+        assert gate(what, "rehearsal").ok is green
+    clock.sleep(8 * DAY)
+    assert not gate(what, "rehearsal").ok
+
+
 def test_a_rollback_was_tried(make: Make, clock: FakeClock) -> None:
     what = make(staging="staging", rollback_within="90d")
     assert what.stage is not None

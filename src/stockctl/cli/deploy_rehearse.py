@@ -1,0 +1,101 @@
+"""`stockctl deploy rehearse`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stockctl.cli.deploy import app, what_to_deploy
+from stockctl.cli.session import Result, Session
+from stockctl.cli.verb import verb
+from stockctl.cli.wiring import open_environment
+from stockctl.core.errors import MigrationFailed, Unhealthy
+from stockctl.core.units import format_duration
+
+if TYPE_CHECKING:
+    from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed
+
+
+@verb(
+    app,
+    "rehearse",
+    example="stockctl deploy rehearse prod --tag 1.4.0",
+    exits=(2, 3, 4, 5, 6, 7, 8, 9),
+)
+def rehearse(
+    session: Session,
+    name: str,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="V", help="The version; default: git's.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--image", metavar="REF", help="An image that is built already.")
+    ] = None,
+) -> Result:
+    """Plays the deploy on a copy of the data, and says how long it will take and what it locks.
+
+    The newest verified backup is restored into a database of the same image, in a project of its
+    own without a way out. The pending expand migrations are applied, taken back and compared, the
+    new image is started on the copy and smoke-tested. Nothing of the live system is touched, and
+    nothing is left. docs/rehearsal.md
+    """
+    from stockctl.deploy import image
+    from stockctl.deploy.gates import engine_ready, rendered_configuration
+    from stockctl.deploy.rehearsal.report import as_data
+    from stockctl.deploy.rehearsal.run import Piece, choose_backup, rehearse
+
+    opened = open_environment(session, name)
+    with opened.site() as site:
+        engine_ready(site)
+        store = opened.store()
+        choose_backup(store, name)  # before an image is built for nothing
+        version, wanted, commit = what_to_deploy(session, site, tag, reference)
+        rendered = rendered_configuration(site)
+        with site.progress.step("image") as step:
+            build = not reference
+            image_id = image.obtain(site, wanted, version, commit, step, build=build)
+        found = rehearse(site, store, Piece(version, image_id, rendered))
+    _show(session, found)
+    failed = any(each.failed for each in found.migrations)
+    code = MigrationFailed.exit_code if failed else Unhealthy.exit_code
+    return Result(as_data(found), exit_code=0 if found.ok else code)
+
+
+def _show(session: Session, found: Rehearsal) -> None:
+    line = session.output.line
+    line(f"restore    {format_duration(found.restore_s)}, of backup {found.backup}")
+    if not found.migrations:
+        line("migrate    nothing is pending")
+    for each in found.migrations:
+        _show_migration(session, each)
+    if found.unwell:
+        line(f"start      ✗ {found.unwell}", style="red")
+    elif found.start_s is not None:
+        line(f"start      healthy after {format_duration(found.start_s)}")
+    if found.smoke is not None:
+        good = sum(check.ok for check in found.smoke.checks)
+        line(f"smoke      {good} of {len(found.smoke.checks)} passed")
+        for check in found.smoke.failed:
+            line(f"           ✗ {check.name}: {check.detail}", style="red")
+    line(f"way back   {found.way_back}")
+    if found.forecast_s is None:
+        line("this release is not ready: do not deploy it", style="bold red")
+    else:
+        took = format_duration(found.forecast_s)
+        line(f"the deploy will take about {took}, without building the image", style="green")
+
+
+def _show_migration(session: Session, each: Rehearsed) -> None:
+    line = session.output.line
+    if each.failed:
+        line(f"migrate    ✗ {each.id}  {each.failed}", style="red")
+        return
+    took = format_duration(each.up_s or 0.0)
+    locks = "no lock to the end" if each.locks is None else ", ".join(map(str, each.locks))
+    mark = "✓" if each.ok else "✗"
+    line(f"migrate    {mark} {each.id}  {took}  {locks or 'no lock on a table that was there'}")
+    for lock in each.blocking:
+        line(f"           ! {lock.table} is locked for up to {took}: others wait", style="yellow")
+    for problem in each.problems:
+        line(f"           ✗ {problem.code} {problem.message}", style="red")

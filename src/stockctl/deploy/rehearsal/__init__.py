@@ -1,0 +1,1 @@
+"""The deploy, on a copy of the data, before the real one."""

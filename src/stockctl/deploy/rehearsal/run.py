@@ -1,0 +1,187 @@
+"""`stockctl deploy rehearse`: restore, migrate, take back, start, smoke; and nothing is left.
+
+The live system is read twice: its newest verified backup in the store, and its ledger through the
+backup. Neither its database nor its containers are asked for anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from stockctl.backup.catalog import list_backups
+from stockctl.backup.drill import Scratch, restored
+from stockctl.backup.manifest import Backup
+from stockctl.backup.restore import require_key
+from stockctl.backup.stores.base import Store
+from stockctl.core.errors import BackupInvalid, MigrationFailed, Unhealthy
+from stockctl.db.ledger import read_status
+from stockctl.db.migration import Migration, Phase
+from stockctl.db.plan import MigratePlan, plan_migrate
+from stockctl.db.proof.steps import Rows, Steps, with_rows
+from stockctl.db.proof.trial import Trial
+from stockctl.db.runner import migrate
+from stockctl.db.session import Limits
+from stockctl.deploy.evidence import Evidence, EvidenceBook
+from stockctl.deploy.gates import migrations_of
+from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed
+from stockctl.deploy.rehearsal.stage import LOCK, Stage, staged, start_database, start_release
+from stockctl.deploy.site import Site
+from stockctl.smoke.run import smoke
+from stockctl.system.compose import Rendered
+from stockctl.system.journal_file import operator
+from stockctl.system.postgres import Database, errors
+
+EVIDENCE = "rehearsal"
+_RESTORER = """
+SELECT pg_get_userbyid(datdba)::text FROM pg_database
+ WHERE datname = %s AND pg_get_userbyid(datdba) <> current_user
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is rehearsed."""
+
+    version: str
+    image_id: str
+    rendered: Rendered
+
+
+def choose_backup(store: Store, name: str) -> Backup:
+    """The newest that was found whole. Raises BackupInvalid where there is none."""
+    catalogue = list_backups(store, name)
+    whole = [each for each in catalogue.backups if catalogue.checks_of(each).verified_at]
+    if not whole:
+        raise BackupInvalid(
+            "no backup was found whole: there is nothing to rehearse with",
+            hint=f"stockctl backup create {name}, or: stockctl backup verify {name}",
+        )
+    return whole[0]
+
+
+def rehearse(site: Site, store: Store, piece: Piece) -> Rehearsal:
+    """Raises what restoring raises; what the new release does wrong is in the report."""
+    name = site.environment.name
+    backup = choose_backup(store, name)
+    command = f"deploy rehearse {piece.version}"
+    lock = site.host.lock(site.directory / LOCK, site.journal.holder(command))
+    with lock, site.journal.operation(command):
+        with staged(site, piece.rendered, piece.image_id) as stage:
+            found = _play(stage, store, backup, piece)
+        detail = "" if found.ok else "not passed"
+        evidence = Evidence(EVIDENCE, site.clock.now(), found.ok, operator(), piece.version, detail)
+        EvidenceBook(site.host, site.directory).put(evidence)
+    return found
+
+
+def _play(stage: Stage, store: Store, backup: Backup, piece: Piece) -> Rehearsal:
+    site = stage.site
+    with site.progress.step("another database") as step:
+        server = start_database(stage)
+        step.detail = stage.stack.project
+    key = require_key(backup, site.environment.backup.identity_file)
+    with restored(
+        backup,
+        store,
+        key,
+        Scratch(server, own=False),
+        host=site.host,
+        directory=site.directory,
+        progress=site.progress,
+        clock=site.clock,
+    ) as (copy, restore_s):
+        _put_in_place(server, copy)
+        migrations = _migrations(site, server, copy)
+    first = site.environment.deploy.backup_first
+    found = Rehearsal(backup.id, piece.version, piece.image_id, restore_s, migrations)
+    found = replace(found, backup_s=backup.duration_s if first else 0.0)
+    return found if any(each.failed for each in migrations) else _release(stage, found)
+
+
+def _put_in_place(server: Database, copy: Database) -> None:
+    """A second copy under the name that the service knows, and all of it the service's user's:
+    what the restore made belongs to a role that goes with the first one."""
+    from psycopg import sql
+
+    name, of = sql.Identifier(server.dsn.database), sql.Identifier(copy.dsn.database)
+    with server.to("postgres").connect() as connection, errors("copy the copy"):
+        connection.execute(sql.SQL("DROP DATABASE {}").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, of))
+    with server.connect() as connection, errors("hand the copy over"):
+        row = connection.execute(_RESTORER, (copy.dsn.database,)).fetchone()
+        if row is not None:
+            reassign = sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER")
+            connection.execute(reassign.format(sql.Identifier(row[0])))
+
+
+def _migrations(site: Site, server: Database, copy: Database) -> tuple[Rehearsed, ...]:
+    """By the real runner where the service will look; there and back on the other copy, with the
+    locks that were held. Stops at the first that fails."""
+    everything = migrations_of(site)
+    if not everything:
+        return ()
+    plan = plan_migrate(read_status(server, everything), everything, to=None, phase=Phase.EXPAND)
+    found: list[Rehearsed] = []
+    trial = Trial(copy, _limits(site), shared=True)
+    try:
+        for migration in plan.migrations:
+            found.append(_one(site, server, trial, plan, migration))
+            if found[-1].failed:
+                break
+    finally:
+        trial.close()
+    return tuple(found)
+
+
+def _one(
+    site: Site, server: Database, trial: Trial, plan: MigratePlan, migration: Migration
+) -> Rehearsed:
+    settings = site.environment.database
+    assert settings is not None
+    alone = replace(plan, migrations=(migration,))
+    try:
+        (applied,) = migrate(
+            server,
+            alone,
+            progress=site.progress,
+            lock_timeout_s=settings.lock_timeout,
+            statement_timeout_s=settings.statement_timeout,
+        )
+    except MigrationFailed as error:
+        said = "\n".join(filter(None, (str(error), error.details)))
+        return Rehearsed(migration.id, None, None, failed=said)
+    steps = Steps(migration)
+    with site.progress.step(f"there and back {migration.id}") as step:
+        with_rows(trial, steps, trial.catalog(), Rows(None), compare=True)
+        locks = steps.up.locks if steps.up else None
+        reversible = migration.down is not None
+        done = Rehearsed(
+            migration.id, applied.duration_s, locks, tuple(steps.problems), "", reversible
+        )
+        step.ok = done.ok
+    return done
+
+
+def _limits(site: Site) -> Limits:
+    settings = site.environment.database
+    assert settings is not None
+    return Limits(settings.lock_timeout, settings.statement_timeout)
+
+
+def _release(stage: Stage, found: Rehearsal) -> Rehearsal:
+    """The new release on the migrated copy, and the smoke checks against it."""
+    site, began = stage.site, monotonic()
+    with site.progress.step("start") as step:
+        try:
+            url = start_release(stage)
+        except Unhealthy as error:
+            step.ok = False
+            return replace(found, unwell="\n".join(filter(None, (str(error), error.details))))
+        found = replace(found, start_s=monotonic() - began)
+        step.detail = url
+    if not site.environment.smoke:
+        return found
+    began = monotonic()
+    report = smoke(site.environment.smoke, url, site.progress)
+    return replace(found, smoke=report, smoke_s=monotonic() - began)

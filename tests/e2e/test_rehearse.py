@@ -1,0 +1,79 @@
+"""The deploy on a copy: what it finds out, and that nothing of the live system is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import StagingProject
+
+
+def migration(project: StagingProject, number: int, up: str, down: str) -> None:
+    folder = project.root / "migrations"
+    (folder / f"{number:04d}_new.sql").write_text(f"-- phase: expand\n{up}\n")
+    (folder / f"{number:04d}_new.rollback.sql").write_text(f"{down}\n")
+
+
+def rehearse(project: StagingProject, code: int) -> dict[str, Any]:
+    done = project.run("deploy", "rehearse", "staging", "--tag", "v2", "--json")
+    assert done.code == code, done.out + done.err
+    data: dict[str, Any] = done.data["data"]
+    return data
+
+
+def left(project: StagingProject) -> str:
+    """What is there of the rehearsal's project."""
+    wanted = f"label=com.docker.compose.project={project.compose_project}-rehearsal"
+    kinds = (("ps", "-aq"), ("volume", "ls", "-q"), ("network", "ls", "-q"))
+    return "".join(project.docker(*kind, "--filter", wanted) for kind in kinds)
+
+
+def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
+    none = project.run("deploy", "rehearse", "staging", "--tag", "v2")
+    assert (none.code, "nothing to rehearse with" in none.err) == (8, True)
+    assert project.deploy("v1").code == 0
+    project.psql("INSERT INTO projects (user_id, name) SELECT id, 'precious' FROM users LIMIT 1")
+    project.ok("backup", "create", "staging")
+    containers = project.docker("ps", "-aq", "--filter", f"name={project.compose_project}-")
+
+    migration(project, 13, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
+    slow = "ALTER TABLE projects ADD COLUMN note text;\nSELECT pg_sleep(1.1);"
+    migration(project, 14, slow, "ALTER TABLE projects DROP COLUMN note;")
+    # whoever asked something of the live system would wait for ever
+    live = [f"{project.compose_project}-{name}-1" for name in ("app", "postgres")]
+    project.docker("pause", *live)
+    try:
+        found = rehearse(project, 0)
+    finally:
+        project.docker("unpause", *live)
+    assert found["ok"]
+    first, second = found["migrations"]
+    assert (first["blocks"], first["reversible"]) == ([], True)
+    assert second["blocks"] == ["projects"]
+    assert "AccessExclusiveLock on projects" in second["locks"]
+    assert second["up_s"] > 1
+    assert {check["ok"] for check in found["smoke"]} == {True}
+    assert len(found["smoke"]) == 11
+    assert found["forecast_s"] > 1
+    assert found["way_back"].endswith("--with-database")
+    assert left(project) == ""
+    assert not (project.directory / "rehearsal").exists()
+    assert project.docker("ps", "-aq", "--filter", f"name={project.compose_project}-") == containers
+    assert project.psql("SELECT to_regclass('extra') IS NULL") == "t"
+    assert project.psql("SELECT count(*) FROM users WHERE email LIKE 'smoke-%'") == "1"
+
+    migration(project, 13, "CREATE TABLE extra (id int);", "SELECT 1;")
+    migration(project, 14, "ALTER TABLE projects ADD COLUMN name text;", "SELECT 1;")
+    wrong = rehearse(project, 7)
+    assert [p["code"] for p in wrong["migrations"][0]["problems"]] == ["P003", "P017"]
+    assert "already exists" in wrong["migrations"][1]["failed"]
+    assert (wrong["forecast_s"], wrong["smoke"], wrong["ok"]) == (None, None, False)
+    assert left(project) == ""
+
+    for file in Path(project.root / "migrations").glob("001[34]_new*"):
+        file.unlink()
+    project.set(FAULT_CRASH="1")
+    crashed = rehearse(project, 9)
+    assert "app does not run in the rehearsal" in crashed["unwell"]
+    assert "FAULT_CRASH" in crashed["unwell"]  # its last words
+    assert left(project) == ""

@@ -1,0 +1,102 @@
+"""What a rehearsal runs in, and what it says, as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stockctl.core.report import Check, Report, Severity
+from stockctl.db.proof.nouns import Problem, TableLock
+from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed, as_data
+from stockctl.deploy.rehearsal.stage import document
+from stockctl.system.compose import Rendered
+
+LIVE = {
+    "name": "shop-prod",
+    "services": {
+        "postgres": {
+            "image": "postgres:16",
+            "environment": {"POSTGRES_PASSWORD": "x"},
+            "volumes": [{"type": "volume", "source": "data", "target": "/var/lib/postgresql"}],
+            "ports": [{"published": "5432", "target": 5432}],
+            "networks": {"shared": None},
+            "shm_size": "256m",
+            "container_name": "shop-db",
+        },
+        "app": {
+            "image": "shop:v1",
+            "environment": {"DATABASE_URL": "postgresql://a@postgres/d"},
+            "depends_on": {"postgres": {"condition": "service_healthy"}, "redis": {}},
+            "network_mode": "host",
+            "volumes": [{"type": "bind", "source": "/srv/uploads", "target": "/uploads"}],
+            "restart": "always",
+            "labels": {"traefik.enable": "true"},
+        },
+        "redis": {"image": "redis"},
+    },
+    "volumes": {"data": {"name": "data", "external": True}},
+    "networks": {"shared": {"external": True}},
+}
+
+
+def test_nothing_of_the_live_system_is_in_it() -> None:
+    made = document(Rendered(LIVE), "postgres", "app", "sha256:2")
+    assert made == {
+        "services": {
+            "postgres": {
+                "image": "postgres:16",
+                "environment": {"POSTGRES_PASSWORD": "x"},
+                "shm_size": "256m",
+            },
+            "app": {
+                "image": "sha256:2",
+                "environment": {"DATABASE_URL": "postgresql://a@postgres/d"},
+            },
+        },
+        "networks": {"default": {"internal": True}},
+    }
+
+
+def problem(code: str) -> Problem:
+    return Problem(code, Severity.ERROR, "wrong", Path("0001.sql"))
+
+
+EXCLUSIVE = TableLock("orders", "AccessExclusiveLock", False)
+WEAK = TableLock("users", "RowExclusiveLock", False)
+GOOD = Rehearsed("0001_a", 0.2, (EXCLUSIVE, WEAK), reversible=True)
+SLOW = Rehearsed("0002_b", 3.0, (EXCLUSIVE, WEAK), reversible=False)
+BAD = Rehearsed("0003_c", 0.1, (), (problem("P003"),), reversible=True)
+FAILED = Rehearsed("0004_d", None, None, failed="syntax error")
+SMOKE = Report((Check("health", True),))
+
+
+def rehearsal(*migrations: Rehearsed, smoke: Report = SMOKE, unwell: str = "") -> Rehearsal:
+    return Rehearsal("b1", "v2", "sha256:2", 9.0, migrations, 2.0, unwell, smoke, 0.5, backup_s=4.0)
+
+
+def test_only_a_strong_lock_that_is_held_for_long_blocks() -> None:
+    assert GOOD.blocking == ()
+    assert SLOW.blocking == (EXCLUSIVE,)
+
+
+def test_the_forecast_is_what_a_deploy_does_one_after_the_other() -> None:
+    found = rehearsal(GOOD, SLOW)
+    assert found.ok
+    assert found.forecast_s == 4.0 + 3.2 + 2.0 + 0.5
+    assert as_data(found)["forecast_s"] == 9.7
+
+
+def test_what_is_not_ready_has_no_forecast() -> None:
+    broken = Report((Check("health", False),))
+    for found in (
+        rehearsal(BAD),
+        rehearsal(FAILED),
+        rehearsal(GOOD, smoke=broken),
+        rehearsal(GOOD, unwell="it ended"),
+    ):
+        assert (found.ok, found.forecast_s) == (False, None)
+
+
+def test_what_a_rollback_will_be_able_to_do() -> None:
+    assert rehearsal().way_back == "code and configuration; the schema stays as it is"
+    assert rehearsal(GOOD).way_back.endswith("--with-database")
+    assert rehearsal(GOOD, SLOW, BAD).way_back.endswith("not the schema: 0002_b, 0003_c")

@@ -45,10 +45,12 @@ clean_up() {
   local code=$?
   trap - EXIT INT TERM
   if [[ $code == 0 && -n "${KEEP:-}" ]]; then
-    tell "left running: cd $PROJECT; stop it with: docker compose -p $NAME-staging down -v"
+    tell "left running: cd $PROJECT; stop it with:"
+    tell "docker rm -f \$(docker ps -aq --filter label=stockctl.project=$NAME-staging); docker compose -p $NAME-staging down -v"
     exit 0
   fi
   if [[ -n "$engine_ours" ]]; then
+    docker ps -aq --filter "label=stockctl.project=$NAME-staging" | xargs -r docker rm --force >/dev/null 2>&1 || true
     docker compose -p "$NAME-staging" down --volumes --timeout 5 >/dev/null 2>&1 || true
     # by name: an id would take other names of the same image along
     docker image ls --format '{{.Repository}}:{{.Tag}}' --filter "reference=$NAME-api" \
@@ -70,7 +72,8 @@ copy_project() {
   rm -f "$PROJECT"/environments/.env.{staging,prod}
   sed -i "s/^name    = \"stockmind\"/name    = \"$NAME\"/; s/^image   = .*/image   = \"$NAME-api\"/" \
     "$PROJECT/environments/base.toml"
-  printf '.stockctl/\nenvironments/.env.*\n!environments/.env.*.example\n' >"$PROJECT/.gitignore"
+  printf '\n[proxy]\nimage = "stockctl-testbed/haproxy:2.6"\n' >>"$PROJECT/environments/staging.toml"
+  printf '.stockctl/\nasked\nenvironments/.env.*\n!environments/.env.*.example\n' >"$PROJECT/.gitignore"
   git -C "$PROJECT" init --quiet
   commit "first version"
 }
@@ -78,6 +81,13 @@ copy_project() {
 commit() {
   git -C "$PROJECT" add --all
   git -C "$PROJECT" -c user.name=demo -c user.email=demo@example.invalid commit --quiet -m "$1"
+}
+
+ask_all_the_while() {
+  while :; do
+    curl -s -o /dev/null -m 10 -w '%{http_code}\n' "http://127.0.0.1:$port/health" >>"$PROJECT/asked" || true
+    sleep 0.05
+  done
 }
 
 copy_project
@@ -120,7 +130,7 @@ tell "What the environment comes to, and which line says so (its last lines):"
 show stockctl env show staging
 stockctl env show staging | tail -n 12
 
-title "4. The first deploy: image, services, backup, migrations, start, health, smoke"
+title "4. The first deploy: image, services, backup, migrations, start, health, smoke, proxy"
 run stockctl deploy staging --plan
 run stockctl deploy staging
 run curl -sS "http://127.0.0.1:$port/health"
@@ -132,17 +142,22 @@ run curl -sS -o /dev/null -w 'register: %{http_code}\n' -H 'Content-Type: applic
   "http://127.0.0.1:$port/api/auth/register"
 run stockctl backup create staging --label "Ada is in it"
 
-title "6. The next version"
+title "6. The next version, beside the first one; somebody asks all the while"
 sed -i '1a # the second version' examples/stockmind-api/Dockerfile
 commit "second version"
+ask_all_the_while &
+asker=$!
 run stockctl deploy staging
+kill "$asker"
+wait "$asker" 2>/dev/null || true
+tell "$(grep -c . "$PROJECT/asked") requests meanwhile, $(grep -vc '^200$' "$PROJECT/asked" || true) of them not answered with 200"
 
 title "7. A release that does not work is withdrawn: the one before serves again, exit 9"
 expect 9 stockctl deploy staging --image debian:bookworm-slim --skip-backup
 run curl -sS "http://127.0.0.1:$port/health"
 printf '\n'
 
-title "8. Back to the version before, because somebody changed their mind"
+title "8. Back to the version before, which still runs: only the requests change over"
 run stockctl deploy rollback staging --yes
 
 title "9. The worst day: the data is gone. The backup is not."

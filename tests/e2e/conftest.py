@@ -197,6 +197,7 @@ def project(tmp_path: Path) -> Iterator[StagingProject]:
         shutil.copytree(REPO / folder, root / folder, ignore=ignored)
     base = root / "environments" / "base.toml"
     text = base.read_text().replace('= "stockmind"\n', f'= "{name}"\n')
+    text = text.replace('= "rolling"\n', '= "recreate"\n')  # rolling has tests of its own
     base.write_text(text.replace('image   = "stockmind-api"', f'image   = "{name}-api"'))
     # what a test may switch on, which the service's own compose file has no reason to know
     compose = root / "environments" / "compose.staging.yaml"

@@ -42,7 +42,7 @@ class DeploySettings(Table):
     """How one release replaces another."""
 
     strategy: Literal["rolling", "recreate"] = Field(
-        "recreate",
+        "rolling",
         description="`rolling`: the new release starts beside the old one, and a proxy takes the"
         " requests from one to the other; nobody is turned away. `recreate`: the container is"
         " replaced in place, without a proxy; the service is away while it starts.",

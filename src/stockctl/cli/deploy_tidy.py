@@ -15,7 +15,8 @@ from stockctl.env.needs import RELEASES
 def tidy(session: Session, name: str, plan: Plan = False, wait: Wait = None) -> Result:
     """Stops the release before once its soak is over; removes what is beyond `deploy.keep`.
 
-    Also what a killed deploy left. Every deploy does the same; this is for when there is none.
+    Also what a killed deploy left; a proxy that was killed is started, and renewed certificates
+    are loaded. Every deploy does the same; this is for when there is none.
     """
     from stockctl.deploy.tidy import facts, plan_tidy, tidy_up
 

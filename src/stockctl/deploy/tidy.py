@@ -11,9 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from stockctl.core.errors import StockctlError
-from stockctl.deploy import beside, image
+from stockctl.deploy import beside, handover, image
 from stockctl.deploy.release import Release, ReleaseState, Standing
 from stockctl.deploy.site import Site
+from stockctl.deploy.standing import stand
 from stockctl.deploy.traffic import Traffic
 from stockctl.deploy.turn import turn
 
@@ -128,8 +129,12 @@ def tidy(site: Site, *, only_orphans: bool = False) -> tuple[Chore, ...]:
 
 
 def tidy_up(site: Site, wait_s: float) -> tuple[Chore, ...]:
-    """The same as an operation of its own, when it is our turn."""
+    """The same as an operation of its own, when it is our turn. The proxy is started where it was
+    killed, and loads certificates that are new."""
     with turn(site, "deploy tidy", wait_s):
+        live = site.releases.live()
+        if site.rolling and live is not None and not handover.needed(site):
+            stand(site, live)
         return tidy(site)
 
 

@@ -10,18 +10,19 @@ holds, up to the drain time. Loaded means that the proxy answers with its finger
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.command import Command
-from stockctl.core.errors import ToolFailed, Unhealthy
+from stockctl.core.errors import ConfigurationError, ToolFailed, Unhealthy
 from stockctl.deploy.site import Site
 from stockctl.system import compose_release, haproxy
 from stockctl.system.compose import Rendered, Stack
 from stockctl.system.compose_release import PROXY
 from stockctl.system.engine import Container
-from stockctl.system.haproxy import Counters, Route
+from stockctl.system.haproxy import Counters, Route, Tls
 from stockctl.system.http import Request, send
 
 COMPOSE_S = 600.0  # its image may have to be fetched
@@ -72,12 +73,29 @@ class Traffic:
         host = self.site.host
         return host.read(self._config).decode() if host.exists(self._config) else ""
 
+    def _rendered(self, routes: tuple[Route, ...], health: str) -> str:
+        settings, drain_s = self.site.environment.proxy, self.site.environment.deploy.drain_timeout
+        tls = None
+        if settings.certificates is not None:
+            port = int(settings.https[0].rpartition(":")[2])
+            tls = Tls(port, settings.hsts, self._certificates(settings.certificates))
+        return haproxy.render(routes, health=health, drain_s=drain_s, tls=tls)
+
+    def _certificates(self, folder: Path) -> str:
+        """A digest of them. Raises ConfigurationError where there are none."""
+        host, digest = self.site.host, hashlib.sha256()
+        names = [name for name in host.names(folder) if not name.startswith(".")]
+        for name in names:
+            digest.update(host.read(folder / name))
+        if not names:
+            raise ConfigurationError(f"proxy.certificates: there is no file in {folder}")
+        return digest.hexdigest()[:12]
+
     def route(self, routes: tuple[Route, ...], health: str) -> None:
         """Makes the proxy send requests there, starting it where it does not run. When this
         returns, every new connection goes there. On failure the configuration is as before."""
         before = self._text()
-        drain_s = self.site.environment.deploy.drain_timeout
-        text = haproxy.render(routes, health=health, drain_s=drain_s)
+        text = self._rendered(routes, health)
         running = self.running()
         if running is not None and text == before and self._loaded(running, text):
             return
@@ -105,6 +123,10 @@ class Traffic:
             port=service.port,
             given=environment.proxy.ports,
         )
+        tls = environment.proxy.certificates
+        if tls is not None:
+            self._certificates(tls)
+            published += compose_release.with_tls(environment.proxy.https)
         document = compose_release.proxy(
             rendered,
             project=environment.project,
@@ -112,6 +134,7 @@ class Traffic:
             image=environment.proxy.image,
             published=published,
             folder=self._config.parent,
+            certificates=tls,
         )
         return document.to_bytes()
 
@@ -150,8 +173,7 @@ class Traffic:
 
     def prepare(self, routes: tuple[Route, ...], health: str) -> None:
         """Everything but the start: for a port that somebody else still holds."""
-        drain_s = self.site.environment.deploy.drain_timeout
-        self._write(haproxy.render(routes, health=health, drain_s=drain_s))
+        self._write(self._rendered(routes, health))
         self.site.host.run(self.stack.create((PROXY,)), timeout_s=COMPOSE_S)
 
     def await_loaded(self) -> None:

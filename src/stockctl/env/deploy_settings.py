@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, StrictBool, field_validator
 
-from stockctl.env.types import Duration, Number, Table
+from stockctl.env.types import Duration, FilePath, Number, Table
 
 
 class Proxy(Table):
@@ -21,6 +21,18 @@ class Proxy(Table):
         (),
         description="Where it listens: `8080`, `127.0.0.1:8080`. Default: what the compose files"
         " publish for `service.port`.",
+    )
+    certificates: FilePath | None = Field(
+        None,
+        description="A folder of PEM files, each a certificate with its chain and private key. With"
+        " it the proxy speaks TLS, and plain HTTP is redirected.",
+    )
+    https: tuple[str, ...] = Field(
+        ("443",), min_length=1, description="Where it listens with TLS, like `ports`."
+    )
+    hsts: Duration = Field(
+        31_536_000.0,
+        description="`Strict-Transport-Security` for so long, with TLS; `0s`: not sent.",
     )
 
 

@@ -23,6 +23,7 @@ _PATH_KEYS = {
     ("host", "directory"),
     ("database", "migrations"),
     ("backup", "store"),
+    ("proxy", "certificates"),
     ("backup", "identity_file"),
     ("backup", "known_hosts"),
     ("backup", "ssh_identity_file"),

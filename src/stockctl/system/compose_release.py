@@ -138,6 +138,11 @@ def publications(
     return tuple({**each, "target": haproxy.PUBLIC_PORT} for each in found)
 
 
+def with_tls(places: Sequence[str]) -> tuple[Publication, ...]:
+    """Where the proxy listens with TLS, too."""
+    return tuple({**_parsed(each), "target": haproxy.TLS_PORT} for each in places)
+
+
 def _parsed(text: str) -> Publication:
     """`8080`, `127.0.0.1:8080` or `[::1]:8080`."""
     address, _, published = text.rpartition(":")
@@ -161,6 +166,7 @@ def proxy(
     image: str,
     published: Sequence[Publication],
     folder: Path,
+    certificates: Path | None = None,
 ) -> Rendered:
     """The proxy in the long-lived project, on every network of the released services.
 
@@ -179,7 +185,8 @@ def proxy(
         "networks": dict.fromkeys(networks),
         "ports": [*published, {**local, "target": haproxy.STATS_PORT}],
         "volumes": [
-            {"type": "bind", "source": str(folder), "target": haproxy.FOLDER, "read_only": True}
+            _read_only(folder, haproxy.FOLDER),
+            *([_read_only(certificates, haproxy.CERTIFICATES)] if certificates else []),
         ],
         "restart": "unless-stopped",
         "stop_signal": "SIGUSR1",
@@ -192,3 +199,7 @@ def proxy(
             "networks": {name: declared[name] for name in networks},
         }
     )
+
+
+def _read_only(folder: Path, inside: str) -> dict[str, Any]:
+    return {"type": "bind", "source": str(folder), "target": inside, "read_only": True}

@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PUBLIC_PORT = 8080  # inside the proxy's container
+TLS_PORT = 8443
 STATS_PORT = 8404
+CERTIFICATES = "/etc/stockctl-certificates"
 FOLDER = "/etc/stockctl"  # where the container sees the folder with the configuration
 FILE = "haproxy.cfg"
 CANDIDATE = "haproxy.cfg.new"
@@ -57,7 +59,7 @@ frontend public
   bind :{public_port}
   # in a reload an idle connection is closed with its next answer, not under a request on its way
   option idle-close-on-response
-  http-request set-header X-Forwarded-Proto http
+{scheme}
   default_backend release
 
 backend release
@@ -95,6 +97,16 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Where browsers find it, for how long they may insist on it, and a digest of what is in the
+    folder of certificates: new ones are a new configuration."""
+
+    port: int
+    hsts_s: float
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What one release has answered since the last reload. `response_ms` is the mean over the
     last 1024 answers."""
@@ -109,7 +121,7 @@ class Counters:
         return 100 * self.errors / self.requests if self.requests else 0.0
 
 
-def render(routes: Sequence[Route], *, health: str, drain_s: float) -> str:
+def render(routes: Sequence[Route], *, health: str, drain_s: float, tls: Tls | None = None) -> str:
     """The whole configuration. Deterministic: the same routes give the same text."""
     several = any(len(route.servers) > 1 for route in routes)
     lines = [_server(route, server, several) for route in routes for server in route.servers]
@@ -121,10 +133,28 @@ def render(routes: Sequence[Route], *, health: str, drain_s: float) -> str:
         drain_s=max(1, round(drain_s)),
         public_port=PUBLIC_PORT,
         stats_port=STATS_PORT,
+        scheme="\n".join(_scheme(tls)),
         servers="\n".join(lines),
         generation="{generation}",
     )
     return text.replace("{generation}", _fingerprint(text))
+
+
+def _scheme(tls: Tls | None) -> list[str]:
+    if tls is None:
+        return ["  http-request set-header X-Forwarded-Proto http"]
+    port = "" if tls.port == 443 else f":{tls.port}"
+    there = f"https://%[req.hdr(host),regsub(:[0-9]+$,)]{port}%[capture.req.uri]"
+    lines = [
+        f"  # certificates {tls.digest}",
+        f"  bind :{TLS_PORT} ssl crt {CERTIFICATES} alpn h2,http/1.1 ssl-min-ver TLSv1.2",
+        f"  http-request redirect code 308 location {there} unless {{ ssl_fc }}",
+        "  http-request set-header X-Forwarded-Proto https",
+    ]
+    if tls.hsts_s:
+        age = f"max-age={round(tls.hsts_s)}"
+        lines.append(f"  http-response set-header Strict-Transport-Security {age} if {{ ssl_fc }}")
+    return lines
 
 
 def _quoted(text: str) -> str:

@@ -71,3 +71,16 @@ def test_counters_are_added_up_for_each_release() -> None:
     }
     assert found["r0002"].error_rate == pytest.approx(35.0)
     assert Counters().error_rate == 0.0
+
+
+def test_tls_redirects_to_the_port_that_browsers_find() -> None:
+    tls = haproxy.Tls(port=5443, hsts_s=60, digest="abc")
+    text = render((OLD,), health="/health", drain_s=1, tls=tls)
+    assert "bind :8443 ssl crt /etc/stockctl-certificates " in text
+    assert "]:5443%[capture.req.uri] unless { ssl_fc }" in text
+    assert "Strict-Transport-Security max-age=60 if { ssl_fc }" in text
+    usual = render((OLD,), health="/", drain_s=1, tls=haproxy.Tls(443, 0, "abc"))
+    assert "]%[capture.req.uri] unless" in usual
+    assert "Strict-Transport" not in usual
+    other = render((OLD,), health="/", drain_s=1, tls=haproxy.Tls(443, 0, "def"))
+    assert haproxy.generation(usual) != haproxy.generation(other)

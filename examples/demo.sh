@@ -72,6 +72,7 @@ copy_project() {
   rm -f "$PROJECT"/environments/.env.{staging,prod}
   sed -i "s/^name    = \"stockmind\"/name    = \"$NAME\"/; s/^image   = .*/image   = \"$NAME-api\"/" \
     "$PROJECT/environments/base.toml"
+  sed -i 's/^strategy .*/&\nwatch = "1s"/' "$PROJECT/environments/base.toml"
   printf '\n[proxy]\nimage = "stockctl-testbed/haproxy:2.6"\n' >>"$PROJECT/environments/staging.toml"
   printf '.stockctl/\nasked\nenvironments/.env.*\n!environments/.env.*.example\n' >"$PROJECT/.gitignore"
   git -C "$PROJECT" init --quiet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +16,11 @@ from stockctl.cli.prove_view import data, differing, findings, rows, summary
 from stockctl.cli.schema_view import coloured
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
-from stockctl.cli.wiring import open_environment, private_folder
+from stockctl.cli.wiring import Opened, open_environment, private_folder
 from stockctl.core.errors import DatabaseFailed, UsageError
 
 if TYPE_CHECKING:
+    from stockctl.backup.manifest import Backup
     from stockctl.db.migration import Migration
     from stockctl.db.proof.nouns import Proof
     from stockctl.system.postgres import Database
@@ -63,6 +65,9 @@ def prove_migrations(
     no_rows: Annotated[
         bool, typer.Option("--no-rows", help="The schema only, on empty tables.")
     ] = False,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="Also on the rows of the latest backup.")
+    ] = False,
     embedded: Embedded = False,
     format_: Annotated[
         Format, typer.Option("--format", help="github: annotations of the files.")
@@ -74,6 +79,7 @@ def prove_migrations(
     second up what it was after the first; with empty tables and with rows in them. The live
     database is not touched. docs/proof.md says what is proved, and what is not.
     """
+    from stockctl.db.proof.real import joined, prove_real
     from stockctl.db.proof.walk import Choice, prove
     from stockctl.db.scratch import scratch
     from stockctl.db.session import Limits
@@ -81,32 +87,66 @@ def prove_migrations(
     if format_ is Format.GITHUB and session.as_json:
         raise UsageError("give either --json or --format github")
     session.as_json = session.output.as_json = session.as_json or format_ is Format.JSON
-    if pending and embedded:
-        raise UsageError("--pending asks the database of the environment; --embedded has none")
-    with _server(session, environment, embedded=embedded) as (server, migrations, timeout_s):
-        chosen = _chosen(server, migrations, since, only, pending=pending)
-        choice = Choice(migrations, chosen, not no_rows, shared=not embedded)
-        with scratch(server, "db prove", session.progress()) as made:
-            proof = prove(made, choice, Limits(0, timeout_s), session.progress())
+    if embedded and (pending or with_data):
+        raise UsageError("--pending and --with-data are about an environment; --embedded has none")
+    if with_data and no_rows:
+        raise UsageError("give either --with-data or --no-rows")
+    with _place(session, environment, embedded=embedded) as place:
+        chosen = _chosen(place.server, place.migrations, since, only, pending=pending)
+        choice = Choice(place.migrations, chosen, not no_rows, shared=not embedded)
+        limits, progress = Limits(0, place.timeout_s), session.progress()
+        backup = place.latest_backup(session) if with_data else None
+        with scratch(place.server, "db prove", progress) as made:
+            proof = prove(made, choice, limits, progress)
+            if backup is not None:
+                database = made.create()
+                _fill(session, place, database, backup)
+                proof = joined(proof, prove_real(database, choice, limits, progress))
     return _tell(session, proof, format_)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where scratch databases are made, what is proved, how long a statement may run. `opened` is
+    None on a server of our own."""
+
+    server: Database
+    migrations: tuple[Migration, ...]
+    timeout_s: float
+    opened: Opened | None = None
+
+    def latest_backup(self, session: Session) -> Backup:
+        """Raises UsageError where there is none, BackupInvalid."""
+        from stockctl.cli.backup_view import choose_backup
+
+        assert self.opened is not None
+        return choose_backup(session, self.opened.store(), self.opened.environment.name, "latest")
+
+
 @contextmanager
-def _server(
-    session: Session, environment: str | None, *, embedded: bool
-) -> Iterator[tuple[Database, tuple[Migration, ...], float]]:
-    """Where scratch databases are made, what is proved, and how long a statement may run."""
+def _place(session: Session, environment: str | None, *, embedded: bool) -> Iterator[_Place]:
     from stockctl.db.migration import read_migrations
 
     if embedded:
+        folder = migrations_folder(session, environment, say="its name, ENV")
+        migrations = read_migrations(folder)
         with own_server(session) as server:
-            folder = migrations_folder(session, environment, say="its name, ENV")
-            yield server, read_migrations(folder), STATEMENT_TIMEOUT_S
+            yield _Place(server, migrations, STATEMENT_TIMEOUT_S)
         return
     opened = open_environment(session, session.choose(environment))
     migrations = opened.migrations()
     with opened.database() as server:
-        yield server, migrations, opened.database_settings().statement_timeout
+        yield _Place(server, migrations, opened.database_settings().statement_timeout, opened)
+
+
+def _fill(session: Session, place: _Place, empty: Database, backup: Backup) -> None:
+    from stockctl.deploy.real_rows import restore_rows
+
+    opened, progress = place.opened, session.progress()
+    assert opened is not None
+    progress.say(f"with the rows of {backup.id}")
+    store, environment = opened.store(), opened.environment
+    restore_rows(environment, backup, store, place.server, empty, opened.journal, progress)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stockctl.cli.db_view import (
+    drops_data,
     durations,
     show_migrate_plan,
     show_rollback_plan,
@@ -141,7 +142,8 @@ def rollback(
 
     A backup is made before. Without a down script, or where rows would go, it is refused.
     """
-    from stockctl.db.runner import plan_rollback
+    from stockctl.db.forecast import forecast
+    from stockctl.db.plan import plan_rollback
     from stockctl.deploy.safety import take_back
 
     opened = open_environment(session, name, changes=True)
@@ -149,10 +151,12 @@ def rollback(
         files = opened.migrations()
         found = _status(database, files)
         todo = plan_rollback(found, files, steps=steps, to=to)
-        show_rollback_plan(session, todo)
+        drops = forecast(database, todo) if todo.reversals else ()
+        show_rollback_plan(session, todo, drops)
         if plan or not todo.reversals:
             planned = [reversal.id for reversal in todo.reversals]
-            return Result({"planned": planned, "reverted": [], "head": found.head})
+            told = {"planned": planned, "drops": drops_data(drops), "reverted": []}
+            return Result({**told, "head": found.head})
         what = f"take back {len(todo.reversals)} migrations of {name}"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)

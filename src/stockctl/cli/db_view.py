@@ -10,6 +10,7 @@ from stockctl.cli.session import Session
 from stockctl.core.units import format_instant
 
 if TYPE_CHECKING:
+    from stockctl.db.forecast import Drop
     from stockctl.db.ledger import Entry, Status
     from stockctl.db.migration import Migration
     from stockctl.db.plan import MigratePlan, RollbackPlan
@@ -63,11 +64,19 @@ def _locks(migration: Migration) -> str:
     return f"; locks {locks}" if locks else ""
 
 
-def show_rollback_plan(session: Session, todo: RollbackPlan) -> None:
+def show_rollback_plan(session: Session, todo: RollbackPlan, drops: Sequence[Drop]) -> None:
+    """Each with what it would drop."""
     for reversal in todo.reversals:
         session.output.note(f"to take back: {reversal.id}  ({reversal.source})")
+        for drop in drops:
+            if drop.migration == reversal.id:
+                session.output.note(f"  drops {drop}", style="yellow" if drop.rows else "")
     if not todo.reversals:
         session.output.note("nothing to take back")
+
+
+def drops_data(drops: Sequence[Drop]) -> list[dict[str, Any]]:
+    return [{"id": each.migration, "what": str(each.target), "rows": each.rows} for each in drops]
 
 
 def durations(done: Sequence[Applied | Reverted]) -> list[dict[str, Any]]:

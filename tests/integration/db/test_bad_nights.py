@@ -17,9 +17,10 @@ from tests.integration.db.conftest import Bench
 from tests.servers import on_each_postgres
 
 from stockctl.core.errors import Locked, MigrationFailed, Refused
+from stockctl.db.forecast import forecast
 from stockctl.db.ledger import read_status
 from stockctl.db.migration import read_migrations
-from stockctl.db.plan import plan_migrate
+from stockctl.db.plan import plan_migrate, plan_rollback
 from stockctl.db.runner import migrate
 from stockctl.system.postgres import Database
 
@@ -155,3 +156,25 @@ def test_a_database_whose_name_bites(database: Database, tmp_path: Path) -> None
         with database.connect() as connection:
             drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
             connection.execute(drop)
+
+
+def test_a_rollback_says_what_it_would_drop(bench: Bench) -> None:
+    """Also while somebody has the table locked: it waits for nobody."""
+    bench.query("CREATE SCHEMA s")
+    bench.write("0001_a", f"CREATE TABLE s.{QUOTED} (id int);", f"DROP TABLE s.{QUOTED};")
+    bench.write("0002_b", "CREATE TABLE b (id int);", 'DROP TABLE IF EXISTS b, "no such";')
+    bench.write("0003_c", "ALTER TABLE b ADD COLUMN c int;", "ALTER TABLE b DROP COLUMN c;")
+    bench.migrate()
+    bench.query("INSERT INTO b VALUES (1, NULL), (2, 5)")
+    files = read_migrations(bench.folder)
+    plan = plan_rollback(read_status(bench.database, files), files, steps=3, to=None)
+    told = [(each.migration, str(each), each.rows) for each in forecast(bench.database, plan)]
+    assert told == [
+        ("0003_c", "column public.b.c: 1 row", 1),
+        ("0002_b", "table public.b: 2 rows", 2),
+        ("0001_a", f"table s.{HOSTILE}: empty", 0),
+    ]
+    with bench.database.connect() as other:
+        other.execute("BEGIN; LOCK TABLE b")
+        first, *_ = forecast(bench.database, plan)
+    assert (str(first), first.rows) == ("column public.b.c: not counted, it is in use", None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stockctl.cli.db import app
 from stockctl.cli.guard import Confirm, confirm
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
-from stockctl.cli.wiring import Opened, open_environment
+from stockctl.cli.wiring import Opened, engine_of, open_environment
 from stockctl.core.errors import DatabaseFailed, StockctlError, ToolFailed, UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def _command(opened: Opened) -> Iterator[Command]:
     with opened.database() as database:
         if settings.service and not settings.embedded:
             project, service = environment.project, settings.service
-            yield in_service(database.dsn, project, service, given, terminal=terminal)
+            command = in_service(database.dsn, project, service, given, terminal=terminal)
+            variables = {**command.environment, **engine_of(opened.host)}
+            yield replace(command, environment=variables)
         else:
             with here(database, given) as command:
                 yield command

@@ -12,7 +12,7 @@ from stockctl.cli.deploy import app
 from stockctl.cli.guard import Confirm, confirm
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
-from stockctl.cli.wiring import Opened, open_environment
+from stockctl.cli.wiring import Opened, engine_of, open_environment
 from stockctl.core.errors import Refused, UsageError
 from stockctl.env.needs import RELEASES
 
@@ -114,4 +114,5 @@ def _command(
     command = enter_container(
         running[0].id, session.program, terminal=terminal, variables=variables, user=user
     )
-    return replace(command, environment={key: site.values[key].reveal() for key in variables})
+    own = {key: site.values[key].reveal() for key in variables}
+    return replace(command, environment={**engine_of(site.host), **own})

@@ -9,7 +9,7 @@ import typer
 from stockctl.cli.deploy import app
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
-from stockctl.cli.wiring import open_environment, private_folder
+from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import UsageError
 from stockctl.env.needs import RECORDS
 
@@ -37,7 +37,7 @@ def lock(
     if not message.strip():
         raise UsageError("--message is empty: whoever is refused has to know why")
     opened = open_environment(session, name, needs=RECORDS)
-    private_folder(opened.directory)
+    opened.prepare()
     made = freeze(opened.journal, message.strip())
     session.output.line(f"{name} is {made}", style="green")
     return Result({"frozen": made.to_json()})

@@ -97,12 +97,14 @@ def _target(opened: Opened, url: str | None) -> str:
 def _run(
     opened: Opened, suite: str | None, tags: list[str], url: str | None
 ) -> tuple[Outcome, ...]:
+    from stockctl.deploy.site import reached
     from stockctl.smoke.report import report
     from stockctl.smoke.run import run
     from stockctl.smoke.suite import select
     from stockctl.smoke.tls import tls_outcomes
 
     declared, target = opened.environment.smoke, _target(opened, url)
+    target = reached(opened.host, target) if url is None else target
     chosen = select(declared, suite, tags)
     if declared and not chosen:
         suites = ", ".join(dict.fromkeys(check.suite for check in declared))

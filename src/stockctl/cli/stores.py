@@ -31,9 +31,9 @@ def _folder(opened: Opened, path: Path) -> Store:
     from stockctl.backup.stores.directory import DirectoryStore
     from stockctl.cli.wiring import private_folder
 
-    ours = path == opened.directory / "backups"
+    ours = path == opened.folder_here / "backups"
     if ours:
-        private_folder(opened.directory)
+        private_folder(opened.folder_here)
     return DirectoryStore(path, make=ours)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:  # what they need is imported when something is opened: not fo
     from stockctl.deploy.site import Site
     from stockctl.env.load import Loaded
     from stockctl.env.model import DatabaseSettings, Environment
+    from stockctl.system.host import Host
     from stockctl.system.journal_file import Journal
-    from stockctl.system.local import LocalHost
     from stockctl.system.postgres import Database
 
 _OWN_MIGRATOR = (
@@ -36,7 +37,7 @@ class Opened:
 
     session: Session
     loaded: Loaded
-    host: LocalHost
+    host: Host
     journal: Journal
     needs: Needs = ALL
 
@@ -54,6 +55,19 @@ class Opened:
         from stockctl.deploy.site import LOCK
 
         return self.directory / LOCK
+
+    @property
+    def folder_here(self) -> Path:
+        """What is kept on this machine, also of an environment on another: backups, by default."""
+        if self.environment.host.ssh is None:
+            return self.directory
+        return self.session.project().root.resolve() / ".stockctl" / self.environment.name
+
+    def prepare(self) -> None:
+        """Makes the environment's folder, where it is on this machine. Over SSH the first file that
+        is written does."""
+        if self.environment.host.ssh is None:
+            private_folder(self.directory)
 
     def database_settings(self) -> DatabaseSettings:
         """Raises ConfigurationError where the environment has no database."""
@@ -79,14 +93,14 @@ class Opened:
     def database(self) -> Iterator[Database]:
         """The environment's database; an embedded server lives as long as the block."""
         settings = self.database_settings()
-        private_folder(self.directory)
+        self.prepare()
         if settings.embedded:
             from stockctl.system.embedded import serve
 
             with serve(self.directory / "postgres") as database:
                 yield database
         else:
-            yield _database(self.environment, settings)
+            yield _database(self.environment, settings, self.host)
 
     def _site_database(self) -> Database | None:
         """None where there is none for a deploy, or one that cannot be named and is not needed."""
@@ -95,7 +109,7 @@ class Opened:
         why = "[database] is not sound" if unsound else ""
         if settings is not None and not settings.embedded:
             try:
-                return _database(self.environment, settings)
+                return _database(self.environment, settings, self.host)
             except ConfigurationError as error:
                 if self.needs.holds(("database", "url")):
                     raise
@@ -116,8 +130,8 @@ class Opened:
         from stockctl.deploy.site import Site
         from stockctl.system.engine import Engine
 
-        engine = Engine()
-        private_folder(self.directory)
+        self.prepare()
+        engine = Engine(at=self.host.engine)
         try:
             yield Site(
                 environment=self.environment,
@@ -129,6 +143,7 @@ class Opened:
                 clock=self.session.clock,
                 progress=self.session.progress(),
                 hooks=hooks,
+                root=self.session.project().root,
             )
         finally:
             engine.close()
@@ -144,7 +159,6 @@ def open_environment(
     """
     from stockctl.env.load import load
     from stockctl.system.journal_file import Journal
-    from stockctl.system.local import LocalHost
 
     if changes and needs is ALL:
         require_sound(session, name)
@@ -154,14 +168,32 @@ def open_environment(
         report_unsound(session, name)
     elif loaded.beside:
         session.output.findings(loaded.beside)
-    host = LocalHost()
+    host = _host(loaded)
     directory = loaded.environment.host.directory
     redactor, report = session.output.redactor, session.reporter
     journal = Journal(host, directory, name, session.clock, redactor, report)
     return Opened(session, loaded, host, journal, needs)
 
 
-def _database(environment: Environment, settings: DatabaseSettings | None) -> Database:
+def _host(loaded: Loaded) -> Host:
+    """The machine that it lives on. Over SSH nothing is connected yet."""
+    from stockctl.system.local import LocalHost
+
+    settings = loaded.environment.host
+    if settings.ssh is None:
+        return LocalHost()
+    from stockctl.system.ssh import SshHost
+    from stockctl.system.ssh_line import Address, Target
+
+    jump = Address.parse(settings.jump) if settings.jump else None
+    host = SshHost(
+        Target(Address.parse(settings.ssh), settings.known_hosts, settings.identity_file, jump)
+    )
+    atexit.register(host.close)
+    return host
+
+
+def _database(environment: Environment, settings: DatabaseSettings | None, host: Host) -> Database:
     from stockctl.system import compose
     from stockctl.system.postgres import ClientTools, Database, Dsn
 
@@ -170,8 +202,16 @@ def _database(environment: Environment, settings: DatabaseSettings | None) -> Da
         dsn = Dsn.parse(settings.url)
     except ValueError as error:
         raise ConfigurationError(f"database.url: {error}") from None
+    if environment.host.ssh is not None:
+        there, port = host.reach(dsn.host, dsn.port)
+        dsn = replace(dsn, host=there, port=port)
     prefix = compose.enter(environment.project, settings.service) if settings.service else ()
     return Database(dsn, ClientTools(prefix=prefix))
+
+
+def engine_of(host: Host) -> dict[str, str]:
+    """What a docker command on this machine needs to talk to that machine's engine."""
+    return {"DOCKER_HOST": host.engine} if host.engine else {}
 
 
 def private_folder(directory: Path) -> None:

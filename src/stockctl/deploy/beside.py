@@ -95,7 +95,7 @@ def url(site: Site, release: Release) -> str:
     """Where the release is reached without the proxy. Raises Unhealthy."""
     for container in containers(site, release.id):
         if container.url and container.status == "running":
-            return container.url
+            return site.reached(container.url)
     raise Unhealthy(f"no container of {release.id} takes requests")
 
 
@@ -147,7 +147,7 @@ Answers = list[tuple[Container, Response]]
 def _look(site: Site, release: Release) -> tuple[tuple[Container, ...], Answers]:
     found = containers(site, release.id)
     return found, [
-        (c, send(Request("GET", c.url + release.health), timeout_s=ANSWER_S))
+        (c, send(Request("GET", site.reached(c.url + release.health)), timeout_s=ANSWER_S))
         for c in found
         if c.url is not None
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 
 from stockctl.backup.clients import hole, matching, version
@@ -13,6 +12,7 @@ from stockctl.core.units import format_size
 from stockctl.deploy.gates import engine_ready, migrations_of, rendered_configuration
 from stockctl.deploy.site import Site
 from stockctl.system import compose
+from stockctl.system.disk import usage
 
 FREE_AT_LEAST_BYTES = 1_000_000_000
 TOOL_S = 60.0
@@ -51,7 +51,7 @@ def _folder(site: Site) -> str:
 
 
 def _disk(site: Site) -> str:
-    free = shutil.disk_usage(site.directory).free
+    free = usage(site.host, site.directory).free
     if free < FREE_AT_LEAST_BYTES:
         raise HostFailed(
             f"only {format_size(free)} free", hint="Make room: images and backups need it."

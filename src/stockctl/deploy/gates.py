@@ -36,7 +36,7 @@ def rendered_configuration(site: Site) -> Rendered:
     service = site.service
     folder = service.compose[0].parent
     command = compose.render(site.environment.project, service.compose, site.values, folder)
-    rendered = Rendered.parse(site.host.run(command, timeout_s=COMPOSE_S).stdout)
+    rendered = Rendered.parse(site.here.run(command, timeout_s=COMPOSE_S).stdout)
     unknown = [name for name in service.release if name not in rendered.services]
     if unknown:
         raise ToolFailed(

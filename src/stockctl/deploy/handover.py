@@ -146,7 +146,7 @@ class Probe:
         missed_since: float | None = None
         while not self._over.is_set():
             began = clock.monotonic()
-            answer = send(Request("GET", self._url), timeout_s=ANSWER_S)
+            answer = send(Request("GET", self._site.reached(self._url)), timeout_s=ANSWER_S)
             if answer.status:
                 if missed_since is not None:
                     self.gap_s += clock.monotonic() - missed_since

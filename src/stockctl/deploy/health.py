@@ -26,7 +26,7 @@ def wait_healthy(site: Site, release: Release, *, known: bool = False) -> float:
     """
     deadline_s = site.environment.deploy.health_timeout
     started = site.clock.monotonic()
-    url = release.url.rstrip("/") + release.health
+    url = site.reached(release.url.rstrip("/") + release.health)
     while True:
         containers = site.released_containers()
         answer = send(Request("GET", url), timeout_s=ANSWER_S)

@@ -8,6 +8,7 @@ from pathlib import Path
 from stockctl.core.command import Command
 from stockctl.core.errors import ToolFailed, UsageError
 from stockctl.core.progress import Step
+from stockctl.deploy.parcel import is_here, send
 from stockctl.deploy.site import Site
 from stockctl.system import compose
 from stockctl.system.host import Host
@@ -65,13 +66,18 @@ def obtain(
     if build and folder is not None:
         revision = commit.revision if commit else None
         command, timeout_s = compose.build(folder, reference, version, revision), BUILD_S
-    elif site.engine.image_id(reference) is not None:
+    elif site.engine.image_id(reference) is not None or is_here(site, reference):
         command = None  # it is here already: a tag that moved since is not our guess to make
     else:
         command, timeout_s = compose.pull(reference), PULL_S
+    builds = build and folder is not None
     if command is not None:
-        site.host.run(command, timeout_s=timeout_s, on_line=step.line)
-    image_id = site.engine.image_id(reference)
+        where = site.here if builds else site.host
+        where.run(command, timeout_s=timeout_s, on_line=step.line)
+    if site.remote and (builds or site.engine.image_id(reference) is None):
+        image_id: str | None = send(site, reference, step)
+    else:
+        image_id = site.engine.image_id(reference)
     if image_id is None:
         raise ToolFailed(f"the image {reference} is not there after it was built or pulled")
     step.detail = f"{reference} {image_id[7:19]}"

@@ -8,6 +8,7 @@ from stockctl.core.errors import HostFailed, ToolFailed
 from stockctl.core.units import format_duration
 from stockctl.db.lint.locks import TableLock, expected
 from stockctl.db.migration import Migration
+from stockctl.deploy.files import placed
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.rolling_preview import outage_ahead
@@ -56,7 +57,8 @@ def _differences(site: Site, plan: DeployPlan) -> tuple[Difference, ...] | None:
         kept = Rendered.parse(site.host.read(site.releases.compose_file(live.id)))
     except (HostFailed, ToolFailed):  # a record from elsewhere: nothing to compare with
         return None
-    after = plan.rendered.pinned(site.service.release, live.image_id, live.id)
+    rendered, _ = placed(site, plan.rendered)
+    after = rendered.pinned(site.service.release, live.image_id, live.id)
     return differences(kept, after)
 
 

@@ -37,7 +37,10 @@ def roll(site: Site, release: Release, previous: Release | None, rendered: Rende
         canary.shift(site, release, previous)
         tell(site, Happening(Event.AFTER_SWITCH, release, previous))
         if site.environment.smoke:
-            require(smoke(site.environment.smoke, site.service.url, site.progress), release.id)
+            require(
+                smoke(site.environment.smoke, site.reached(site.service.url), site.progress),
+                release.id,
+            )
         _watch(site, release)
         release = release.ended(ReleaseState.FINISHED, site.progress.steps)
         site.releases.put(release)

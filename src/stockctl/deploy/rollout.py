@@ -19,7 +19,7 @@ from stockctl.core.errors import (
     ToolFailed,
     Unhealthy,
 )
-from stockctl.deploy import image, schema, switch
+from stockctl.deploy import files, image, schema, switch
 from stockctl.deploy.adopt import adopt
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.gates import rendered_configuration, status_if_reachable
@@ -142,11 +142,13 @@ def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Releas
     release = replace(release, image_id=image_id)
     if commit is not None:
         release = replace(release, commit=commit.id, dirty=commit.dirty)
-    pinned = plan.rendered.pinned(site.service.release, image_id, release.id)
+    rendered, parcels = files.placed(site, plan.rendered)
+    files.deliver(site, parcels)
+    pinned = rendered.pinned(site.service.release, image_id, release.id)
     site.releases.put_compose(release.id, pinned)
     site.releases.put(release)
     _start_services(site, plan, release)
-    previous = plan.previous or adopt(site, plan.rendered) or serving(site)
+    previous = plan.previous or adopt(site, rendered) or serving(site)
     release = replace(release, previous=previous.id if previous else None)
     release = schema.prepare(site, store, release, backup=plan.backup)
     site.releases.put(release)
@@ -223,7 +225,10 @@ def _switch(site: Site, release: Release, previous: Release | None) -> Release:
             wait_healthy(site, release)
         tell(site, Happening(Event.AFTER_SWITCH, release, previous))
         if site.environment.smoke:
-            require(smoke(site.environment.smoke, site.service.url, site.progress), release.id)
+            require(
+                smoke(site.environment.smoke, site.reached(site.service.url), site.progress),
+                release.id,
+            )
         release = release.ended(ReleaseState.FINISHED, site.progress.steps)
         site.releases.put(release)
         site.releases.set_live(release.id, previous, site.clock.now())

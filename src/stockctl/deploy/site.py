@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from stockctl.core.clock import Clock
 from stockctl.core.errors import ConfigurationError, PlanOutdated
@@ -16,7 +17,22 @@ from stockctl.system.compose import Stack
 from stockctl.system.engine import Container, Engine
 from stockctl.system.host import Host
 from stockctl.system.journal_file import Journal
+from stockctl.system.local import LocalHost
 from stockctl.system.postgres import Database
+
+
+def reached(host: Host, url: str) -> str:
+    """The URL with another address, where it names the loopback address of another machine."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    if not (name == "localhost" or name == "::1" or name.startswith("127.")):
+        return url
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    there, number = host.reach(name, port)
+    if (there, number) == (name, port):
+        return url
+    return urlunsplit(parts._replace(netloc=f"{there}:{number}"))
+
 
 LOCK = "lock"  # in the environment's directory: one deploy, rollback or restore at a time
 
@@ -34,6 +50,8 @@ class Site:
     clock: Clock
     progress: Progress
     hooks: bool = True  # whether programs of [hooks] are run
+    here: Host = field(default_factory=LocalHost)  # where the project's files are
+    root: Path = Path()  # of the project
 
     @property
     def service(self) -> Service:
@@ -48,6 +66,15 @@ class Site:
     def rolling(self) -> bool:
         """Whether releases run beside one another, behind the proxy."""
         return self.environment.deploy.strategy == "rolling"
+
+    @property
+    def remote(self) -> bool:
+        """Whether it lives on another machine."""
+        return self.environment.host.ssh is not None
+
+    def reached(self, url: str) -> str:
+        """Where we find what the host finds at a URL: its loopback address is not ours."""
+        return reached(self.host, url)
 
     @property
     def directory(self) -> Path:

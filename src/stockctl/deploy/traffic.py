@@ -224,7 +224,8 @@ class Traffic:
         port = dict(container.published).get(haproxy.STATS_PORT)
         if port is None:
             return None
-        answer = send(Request("GET", f"http://127.0.0.1:{port}{path}"), timeout_s=ASK_S)
+        url = self.site.reached(f"http://127.0.0.1:{port}{path}")
+        answer = send(Request("GET", url), timeout_s=ASK_S)
         return answer.text() if answer.status == 200 else None
 
     def counters(self, routes: tuple[Route, ...]) -> Mapping[str, Counters]:

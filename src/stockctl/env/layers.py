@@ -21,6 +21,8 @@ _PATH_KEYS = {
     ("service", "compose"),
     ("service", "build"),
     ("host", "directory"),
+    ("host", "known_hosts"),
+    ("host", "identity_file"),
     ("database", "migrations"),
     ("backup", "store"),
     ("proxy", "certificates"),
@@ -148,6 +150,8 @@ def absolute(value: Any, path: KeyPath, folder: Path) -> Any:
         return value
     if isinstance(value, list):
         return [absolute(item, path, folder) for item in value]
+    if path == ("host", "directory") and isinstance(value, str) and value.startswith("/"):
+        return value  # it may be one of another machine: links of this one say nothing about it
     if isinstance(value, str) and "://" not in value and not value.startswith("${"):
         named = folder / Path(value).expanduser()
         try:

@@ -130,8 +130,10 @@ def _defaults(project: Project, name: str, data: dict[str, Any]) -> dict[str, An
     backup = data.get("backup", {})
     directory = str((project.root / ".stockctl" / name).resolve())
     if isinstance(host, dict):
-        host = {"directory": directory, **host}
-        directory = host["directory"]
+        if host.get("ssh") is None:
+            host = {"directory": directory, **host}
+            directory = host["directory"]
+        host = {"known_hosts": str(project.folder / "known_hosts"), **host}
     if isinstance(backup, dict):
         backup = {"store": f"{directory}/backups", **backup}
     return {**data, "name": name, "host": host, "backup": backup}

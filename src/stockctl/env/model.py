@@ -21,6 +21,7 @@ from stockctl.core.errors import ConfigurationError
 from stockctl.env.deploy_settings import DeploySettings, Proxy
 from stockctl.env.gate_settings import GateSettings
 from stockctl.env.hooks import Hooks, Notify
+from stockctl.env.host_settings import HostSettings
 from stockctl.env.load_settings import LoadProfile
 from stockctl.env.monitor_settings import MonitorSettings
 from stockctl.env.smoke_check import SmokeCheck, sound
@@ -64,15 +65,6 @@ class Service(Table):
         if release is not None and value not in release:
             raise ValueError(f'"{value}" is not one of release = {list(release)}')
         return value
-
-
-class HostSettings(Table):
-    """Where the environment lives."""
-
-    directory: FilePath = Field(
-        description="Releases, journal, lock and backups. Default: `.stockctl/<environment>`"
-        " beside `environments/`."
-    )
 
 
 class DatabaseSettings(Table):

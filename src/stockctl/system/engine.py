@@ -93,10 +93,12 @@ def load_sdk() -> None:
 
 
 class Engine:
-    """A connection to the engine that $DOCKER_HOST names, else the local one. Lazy."""
+    """A connection to the engine `at`, else that which $DOCKER_HOST names, else the local one.
+    Lazy."""
 
-    def __init__(self, timeout_s: int = TIMEOUT_S) -> None:
+    def __init__(self, timeout_s: int = TIMEOUT_S, *, at: str | None = None) -> None:
         self._timeout_s = timeout_s
+        self._at = at
         self._connected: DockerClient | None = None
 
     @property
@@ -110,6 +112,12 @@ class Engine:
         import docker
 
         with _errors("reach the Docker engine"):
+            if self._at is not None:
+                client = docker.DockerClient(base_url=self._at, timeout=timeout_s)
+                # The SDK keeps one connection for each URL. Over SSH each is a session, of which
+                # sshd allows ten (MaxSessions in sshd_config(5)).
+                client.api.headers["Connection"] = "close"
+                return client
             return docker.from_env(timeout=timeout_s)
 
     def close(self) -> None:
@@ -165,6 +173,17 @@ class Engine:
                 yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
             if rest:
                 yield rest.decode(errors="replace")
+
+    def layers(self, image_id: str) -> tuple[str, ...]:
+        """The digests of an image's layers from the bottom up; empty where it is not there."""
+        from docker.errors import ImageNotFound
+
+        with _errors("look at an image"):
+            try:
+                attributes = self._client.images.get(image_id).attrs
+            except ImageNotFound:
+                return ()
+            return tuple(attributes["RootFS"].get("Layers") or ())
 
     def label(self, image_id: str, name: str) -> str | None:
         """What an image says of itself."""

@@ -83,3 +83,10 @@ class Host(Protocol):
 
     def holder(self, path: Path) -> str | None:
         """Who holds the lock at this moment; None when it is free."""
+
+    def reach(self, host: str, port: int) -> tuple[str, int]:
+        """Where we find what that machine finds at this address."""
+
+    @property
+    def engine(self) -> str | None:
+        """Its Docker engine as a DOCKER_HOST; None: what the environment says."""

@@ -145,6 +145,11 @@ class LocalHost:
         finally:
             os.close(descriptor)
 
+    def reach(self, host: str, port: int) -> tuple[str, int]:
+        return host, port
+
+    engine: str | None = None
+
     def holder(self, path: Path) -> str | None:
         if not self.exists(path):
             return None

@@ -22,6 +22,7 @@ from stockctl.system.host import Holder
 from stockctl.system.running import OnLine, Running, run
 from stockctl.system.ssh_line import Line, Target, answering
 from stockctl.system.ssh_process import RemoteChild
+from stockctl.system.tunnel import Tunnels
 from stockctl.system.watchdog import SCRIPT
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SshHost:
         self._watchdog: Channel | None = None
         self._locks = 0
         self._mutex = threading.RLock()
+        self._tunnels = Tunnels(self._to_port, self._to_engine)
 
     def __enter__(self) -> SshHost:
         return self
@@ -50,6 +52,10 @@ class SshHost:
 
     def close(self) -> None:
         """What still runs there is ended; locks are free."""
+        self._tunnels.close()
+        self._drop()
+
+    def _drop(self) -> None:
         with self._mutex:
             if self._line is not None:
                 self._line.close()
@@ -159,6 +165,25 @@ class SshHost:
         """A session for files, for whoever wants them as a store."""
         return self._connected().sftp()
 
+    def reach(self, host: str, port: int) -> tuple[str, int]:
+        return "127.0.0.1", self._tunnels.port(host, port)
+
+    @property
+    def engine(self) -> str | None:
+        return self._tunnels.engine()
+
+    def _to_port(self, host: str, port: int) -> Channel:
+        return self._connected().to(host, port)
+
+    def _to_engine(self) -> Channel:
+        """As `DOCKER_HOST=ssh://` does it (docker/cli, cli/connhelper)."""
+        channel = self.open()
+        with answering(self.name, "reach its engine"), channel.makefile("rb") as answer:
+            channel.exec_command(ssh_scripts.call("exec docker system dial-stdio"))
+            ssh_scripts.skip_greeting(answer)
+        channel.settimeout(None)
+        return channel
+
     # What a RemoteChild needs of us.
 
     def open(self) -> Channel:
@@ -189,7 +214,7 @@ class SshHost:
     def _connected(self) -> Line:
         with self._mutex:
             if self._line is not None and not self._line.alive:
-                self.close()
+                self._drop()
                 if self._locks:
                     raise HostFailed(
                         f"the line to {self.name} was cut, and the lock is gone with it",

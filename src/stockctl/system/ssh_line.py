@@ -118,6 +118,22 @@ class Line:
         while self._clients:
             self._clients.pop().close()
 
+    def to(self, host: str, port: int) -> Channel:
+        """A connection to a port that is reached from there. Raises HostFailed."""
+        from paramiko import SSHException
+
+        transport = self._client.get_transport()
+        try:
+            if transport is None:
+                raise SSHException("it was closed")
+            return transport.open_channel(
+                "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=CONNECT_S
+            )
+        except (SSHException, OSError, EOFError) as error:
+            raise HostFailed(
+                f"{self.target.address} cannot reach {host}:{port}: {error}"
+            ) from error
+
     def _through(self, jump: SSHClient) -> Channel:
         from paramiko import SSHException
 

@@ -169,7 +169,7 @@ def test_an_unknown_key_comes_with_a_guess(write: Write, text: str, fix: str) ->
 
 def test_an_unknown_key_without_a_near_one_lists_what_is_known(write: Write) -> None:
     (finding,) = try_load(write(prod="[host]\nzzz = 1\n"), "prod", {}).findings
-    assert finding.fix == "Known here: directory."
+    assert finding.fix == "Known here: ssh, known_hosts, identity_file, jump, directory."
 
 
 def test_a_missing_env_file_is_one_finding_and_says_how_to_make_it(write: Write) -> None:

@@ -14,7 +14,8 @@ ERRORS, SLOW_S = 0.02, 1.0  # the plan's alerts: more than 2 % errors, p95 beyon
 def health_part(site: Site, before: Sample | None = None) -> tuple[Part, Sample | None]:
     """`before`: an earlier sample; then the figures are of the time since."""
     service, name = site.service, site.environment.name
-    answer = send(Request("GET", service.url.rstrip("/") + service.health), timeout_s=TIMEOUT_S)
+    url = site.reached(service.url.rstrip("/") + service.health)
+    answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
     took_ms = round(answer.duration_s * 1000, 1)
     data = {"ok": answer.status == 200, "status": answer.status or None, "duration_ms": took_ms}
     if answer.status != 200:
@@ -37,7 +38,8 @@ def _sample(site: Site) -> Sample | None:
     service = site.service
     if service.metrics is None:
         return None
-    answer = send(Request("GET", service.url.rstrip("/") + service.metrics), timeout_s=TIMEOUT_S)
+    url = site.reached(service.url.rstrip("/") + service.metrics)
+    answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
     return (
         parse(answer.text(), without=(service.health, service.metrics))
         if answer.status == 200

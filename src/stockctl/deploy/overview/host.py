@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 
 from stockctl.core.journal import Operation
@@ -10,6 +9,7 @@ from stockctl.core.units import format_instant, format_size
 from stockctl.deploy.freeze import frozen
 from stockctl.deploy.overview.part import DISK, TIDY, Advice, Level, Part
 from stockctl.deploy.site import Site
+from stockctl.system.disk import usage
 
 FULL, FULLER = 0.80, 0.92  # the plan's alert, and where a backup may no longer fit
 LAST = 3
@@ -18,10 +18,10 @@ LAST = 3
 def disk_part(site: Site) -> Part:
     """Where releases, backups and mostly the database live. Raises OSError."""
     name = site.environment.name
-    usage = shutil.disk_usage(site.directory)
-    share = 1 - usage.free / usage.total
-    said = f"{share:.0%} used, {format_size(usage.free)} free"
-    data = {"total_bytes": usage.total, "free_bytes": usage.free}
+    found = usage(site.host, site.directory)
+    share = 1 - found.free / found.total
+    said = f"{share:.0%} used, {format_size(found.free)} free"
+    data = {"total_bytes": found.total, "free_bytes": found.free}
     if share <= FULL:
         return Part("disk", Level.GOOD, (said,), data)
     level = Level.BAD if share > FULLER else Level.NOTICE

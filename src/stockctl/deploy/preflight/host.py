@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from urllib.parse import urlsplit
 
 from stockctl.core.units import format_duration, format_size
 from stockctl.deploy.preflight.gate import Gate, Preflight
+from stockctl.system.disk import usage
 from stockctl.system.tls import certificate_expires
 
 TIMEOUT_S = 10.0
@@ -17,9 +17,9 @@ def disk(preflight: Preflight) -> Gate:
     """Images, a backup and the log of a migration need room."""
     most = preflight.settings.disk_used_at_most
     assert most is not None
-    usage = shutil.disk_usage(preflight.site.directory)
-    share = 100 * (1 - usage.free / usage.total)
-    said = f"{share:.0f} % used, at most {most} %; {format_size(usage.free)} free"
+    found = usage(preflight.site.host, preflight.site.directory)
+    share = 100 * (1 - found.free / found.total)
+    said = f"{share:.0f} % used, at most {most} %; {format_size(found.free)} free"
     return Gate("disk", share <= most, said, fix=f"stockctl backup prune {preflight.name} --plan")
 
 

@@ -1,0 +1,127 @@
+"""Files of the project that its containers mount, on another machine.
+
+What a compose file mounts from inside the project (`./redis.conf:/etc/redis.conf`, `configs`,
+`secrets`) is sent to `<directory>/files/<digest>/<name>` there; a path outside the project is one
+of that machine. Nothing there is ever changed or removed: a container that a release does not
+replace may have been started with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stockctl.core.command import Command
+from stockctl.core.errors import HostFailed
+from stockctl.deploy.site import Site
+from stockctl.system.compose import Rendered
+
+CHMOD_S = 30.0
+DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A file or folder of this machine and where it goes on that one."""
+
+    source: Path
+    target: Path
+
+
+def placed(site: Site, rendered: Rendered) -> tuple[Rendered, tuple[Parcel, ...]]:
+    """The configuration as it is for that machine, and what has to be sent for it. Nothing of
+    either where the environment is on this machine."""
+    if not site.remote:
+        return rendered, ()
+    parcels: dict[Path, Parcel] = {}
+
+    def place(named: Any) -> Any:
+        source = Path(str(named))
+        if not (source.is_absolute() and source.exists() and _inside(site.root, source)):
+            return named
+        if source not in parcels:
+            target = site.directory / "files" / _digest(source) / source.name
+            parcels[source] = Parcel(source, target)
+        return str(parcels[source].target)
+
+    document = dict(rendered.document)
+    services = document["services"].items()
+    document["services"] = {name: _mounting(service, place) for name, service in services}
+    for kind in ("configs", "secrets"):
+        if kind in document:
+            document[kind] = {
+                name: {**each, "file": place(each["file"])} if "file" in each else each
+                for name, each in document[kind].items()
+            }
+    return Rendered(document), tuple(parcels.values())
+
+
+def _mounting(service: dict[str, Any], place: Any) -> dict[str, Any]:
+    if not service.get("volumes"):
+        return service
+    volumes = [
+        {**each, "source": place(each["source"])} if each.get("type") == "bind" else each
+        for each in service["volumes"]
+    ]
+    return {**service, "volumes": volumes}
+
+
+def _inside(root: Path, source: Path) -> bool:
+    try:
+        return source.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def _files(source: Path) -> Iterator[Path]:
+    if source.is_dir():
+        yield from sorted(path for path in source.rglob("*") if path.is_file())
+    else:
+        yield source
+
+
+def _digest(source: Path) -> str:
+    """Of names, modes and contents."""
+    digest = hashlib.sha256()
+    try:
+        for file in _files(source):
+            name = file.relative_to(source.parent)
+            digest.update(f"{name}\0{file.stat().st_mode:o}\0{file.stat().st_size}\0".encode())
+            digest.update(file.read_bytes())
+    except OSError as error:
+        raise HostFailed(f"cannot read {error.filename}: {error.strerror}") from error
+    return digest.hexdigest()[:DIGEST_LENGTH]
+
+
+def deliver(site: Site, parcels: tuple[Parcel, ...]) -> None:
+    """Sends what is not there yet, each file at once or not at all, with its mode."""
+    missing = [each for each in parcels if not site.host.exists(each.target)]
+    if not missing:
+        return
+    with site.progress.step("files") as step:
+        for parcel in missing:
+            _deliver(site, parcel)
+        step.detail = ", ".join(each.source.name for each in missing)
+
+
+def _deliver(site: Site, parcel: Parcel) -> None:
+    """A folder gets its name last: until then it is not there."""
+    source, target = parcel.source, parcel.target
+    if not source.is_dir():
+        site.host.write(target, source.read_bytes(), source.stat().st_mode & 0o777)
+        return
+    half = target.with_name(f".{target.name}.half")
+    site.host.remove(half)
+    folders = {half}
+    for file in _files(source):
+        goal = half / file.relative_to(source)
+        site.host.write(goal, file.read_bytes(), file.stat().st_mode & 0o777)
+        folders |= {above for above in goal.parents if above.is_relative_to(half)}
+    # whoever a container runs as has to come in, as far as on this machine
+    for argv in (("mkdir", "-p"), ("chmod", "755")):
+        names = tuple(str(folder) for folder in sorted(folders))
+        site.host.run(Command((*argv, *names)), timeout_s=CHMOD_S)
+    site.host.run(Command(("mv", "-T", str(half), str(target))), timeout_s=CHMOD_S)

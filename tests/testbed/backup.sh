@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# backup.sh: cron, which runs an installed schedule, and zstd, which opens a backup without us.
+# backup.sh: cron, which runs an installed schedule, zstd, which opens a backup without us, and
+# strace, which kills at a system call.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 missing=()
-command -v cron >/dev/null || missing+=(cron)
-command -v zstd >/dev/null || missing+=(zstd)
+for program in cron zstd strace; do
+  command -v "$program" >/dev/null || missing+=("$program")
+done
 if [[ ${#missing[@]} == 0 ]]; then
-  say "using cron and $(zstd --version)"
+  say "using cron, strace and $(zstd --version)"
   exit
 fi
 is_root && is_debian || cannot "${missing[*]} not on PATH, and only root on Debian can install it here"

@@ -160,6 +160,7 @@ def _swap(
     clock: Clock,
 ) -> float:
     with progress.step("swap") as step:
+        refuse_prepared(connection, plan.database)  # again: the restore may have taken hours
         return swap(
             connection,
             live,

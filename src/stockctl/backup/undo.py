@@ -79,6 +79,8 @@ def undo(
         try:
             with maintenance(database) as connection, progress.step("swap") as step:
                 live = describe(connection, plan.database)
+                for each in (plan.database, plan.returning):
+                    refuse_prepared(connection, each)
                 was = mark_of(connection, plan.returning)
                 if was is None or was.stockctl != "kept":
                     raise Refused(f"{plan.returning} is not there any more; plan again")

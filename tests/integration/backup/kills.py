@@ -11,11 +11,16 @@ from typing import Any
 VICTIM = Path(__file__).with_name("victim.py")
 
 
-def killed(bench: Any, verb: str, point: str) -> None:
+def argv_of(bench: Any, verb: str, point: str) -> list[str]:
+    """What Python is given to run it."""
     dsn, tools = bench.database.dsn, bench.database.tools
     where = (dsn.host, dsn.user, dsn.database, tools.folder, bench.store.path, bench.directory)
+    return [str(VICTIM), *map(str, where), verb, point]
+
+
+def killed(bench: Any, verb: str, point: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(VICTIM), *map(str, where), verb, point],
+        [sys.executable, *argv_of(bench, verb, point)],
         capture_output=True,
         text=True,
         timeout=120,

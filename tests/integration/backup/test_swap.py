@@ -19,7 +19,7 @@ from stockctl.backup.properties import describe
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.swap import kept
 from stockctl.core.errors import PersonNeeded, Refused
-from stockctl.core.progress import Event, Line
+from stockctl.core.progress import Event, Line, StepStarted
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
 
@@ -211,6 +211,17 @@ def test_prepared_transactions_and_a_missing_postgres(bench: Any, own: Database)
         mine.restore()
     assert caught.value.details == "later"
     mine.run("COMMIT PREPARED 'later'")
+
+    def prepare(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.name == "carry over":
+            mine.run("BEGIN; INSERT INTO item VALUES (0, 'x'); PREPARE TRANSACTION 'late'")
+
+    with Writers(own) as writers, pytest.raises(Refused) as caught:
+        mine.on(prepare).restore()
+    assert caught.value.details == "late"
+    assert mine.databases() == {own.dsn.database: True}
+    assert mine.run("SELECT count(*) FROM item WHERE id = -1") == [(len(writers.written),)]
+    mine.run("COMMIT PREPARED 'late'")
     mine.restore()
     assert mine.items() == 10
 

@@ -158,8 +158,11 @@ def maintenance(server: Database) -> Iterator[Connection[Any]]:
     """A connection beside the live database."""
     try:
         connection = server.to("postgres").connect()
-    except DatabaseUnreachable:
-        connection = server.to("template1").connect()
+    except DatabaseUnreachable as first:
+        try:
+            connection = server.to("template1").connect()
+        except DatabaseUnreachable:
+            raise first from None
     with connection:
         yield connection
 

@@ -202,6 +202,7 @@ def project(tmp_path: Path) -> Iterator[StagingProject]:
     # what a test may switch on, which the service's own compose file has no reason to know
     compose = root / "environments" / "compose.staging.yaml"
     faults = ("FAULT_UNHEALTHY", "FAULT_CRASH", "FAULT_START_DELAY_S")
+    faults += ("FAULT_ERROR_PERCENT", "FAULT_LATENCY_MS", "FAULT_AFTER_S")
     switches = "".join(f"\n      {fault}: ${{{fault}:-}}" for fault in faults)
     compose.write_text(compose.read_text().rstrip() + f"\n    environment:{switches}\n")
     port = free_port()

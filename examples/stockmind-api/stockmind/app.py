@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from stockmind.context import build_context
 from stockmind.edge import Edge
 from stockmind.errors import EXCEPTION_HANDLERS
+from stockmind.misbehaviour import Misbehaviour
 from stockmind.routes import accounts, collections, operations
 from stockmind.settings import Settings
 
@@ -30,4 +31,4 @@ def build_app(settings: Settings) -> ASGIApp:
     )
     app.state.context = context
     app.state.settings = settings
-    return Edge(app, context.metrics, settings.allowed_origins)
+    return Edge(Misbehaviour(app, settings.faults), context.metrics, settings.allowed_origins)

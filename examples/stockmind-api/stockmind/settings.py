@@ -31,6 +31,9 @@ class Faults:
     start_delay_s: int = 0
     unhealthy: bool = False
     crash: bool = False
+    error_percent: int = 0
+    latency_ms: int = 0
+    after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             start_delay_s=reader.integer("FAULT_START_DELAY_S", 0, 0, 3600),
             unhealthy=reader.flag("FAULT_UNHEALTHY"),
             crash=reader.flag("FAULT_CRASH"),
+            error_percent=reader.integer("FAULT_ERROR_PERCENT", 0, 0, 100),
+            latency_ms=reader.integer("FAULT_LATENCY_MS", 0, 0, 60_000),
+            after_s=reader.integer("FAULT_AFTER_S", 0, 0, 3600),
         ),
     )
     if settings.jwt_secret and settings.jwt_secret == settings.session_secret:

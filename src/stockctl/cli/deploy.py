@@ -15,6 +15,7 @@ from stockctl.cli.guard import Confirm, Plan, SkipBackup, SkipHooks, Yes, confir
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
+from stockctl.cli.watching import watch_and_withdraw
 from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import NoProject, UnknownEnvironment, UsageError
 
@@ -75,6 +76,7 @@ app = group(
         "stockctl.cli.deploy_tidy",
         "stockctl.cli.deploy_preflight",
         "stockctl.cli.deploy_rehearse",
+        "stockctl.cli.deploy_watch",
     ),
 )
 
@@ -137,6 +139,8 @@ def deploy(
         release = deploy(site, todo, opened.store(), left_s)
         url = site.service.url
         session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
+        if site.environment.watch.after_deploy:
+            watch_and_withdraw(session, site, site.environment.watch.duration)
         return Result({"release": release.to_json()})
 
     with opened.site(hooks=not skip_hooks) as site:

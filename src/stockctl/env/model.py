@@ -28,6 +28,7 @@ from stockctl.env.smoke_check import SmokeCheck, sound
 from stockctl.env.store_settings import StoreSettings
 from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretValue, Table
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
+from stockctl.env.watch_settings import WatchSettings
 
 
 class Service(Table):
@@ -186,6 +187,7 @@ class Environment(Table):
     deploy: DeploySettings = Field(default_factory=DeploySettings, description="See `[deploy]`.")
     gates: GateSettings = Field(default_factory=GateSettings, description="See `[gates]`.")
     proxy: Proxy = Field(default_factory=Proxy, description="See `[proxy]`.")
+    watch: WatchSettings = Field(default_factory=WatchSettings, description="See `[watch]`.")
     monitor: MonitorSettings = Field(
         default_factory=MonitorSettings, description="See `[monitor]`."
     )

@@ -1,0 +1,57 @@
+"""Showing what is watched, and acting on it: for `deploy watch` and for `deploy ENV`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stockctl.cli.session import Session
+
+if TYPE_CHECKING:
+    from stockctl.deploy.site import Site
+    from stockctl.deploy.watching.judge import Judge, Reading
+    from stockctl.deploy.watching.run import Watched
+
+
+def watch_only(session: Session, site: Site, seconds: float) -> Watched:
+    """On a terminal redrawn in place; else a line when something changes."""
+    from stockctl.cli.redraw import redrawing
+    from stockctl.cli.watch_view import screen
+    from stockctl.deploy.watching.run import watch
+
+    live, output, told = site.releases.live(), session.output, ""
+    title = f"{live.id if live else 'nothing'} on {site.environment.name}"
+
+    with redrawing(output) as draw:
+
+        def show(judge: Judge, readings: tuple[Reading, ...], left_s: float) -> None:
+            nonlocal told
+            if output.animated and output.out.is_terminal:
+                draw(screen(title, judge, readings, left_s))
+                return
+            broken = ", ".join(each.name for each in readings if each.broken) or "well"
+            if broken != told:
+                session.progress().say(f"{title}: {broken}")
+                told = broken
+
+        watched = watch(site, seconds, show)
+    if not watched.reason:
+        word = f"{watched.release.id} was well, {watched.looks} looks; {watched.ended}"
+        output.line(word, style="green")
+        if not watched.judged:
+            said = (
+                "there were too few requests, or no metrics, to say anything about errors and p95"
+            )
+            session.progress().warn(said)
+    else:
+        output.line(f"{watched.release.id}: {watched.reason}", style="bold red")
+    return watched
+
+
+def watch_and_withdraw(session: Session, site: Site, seconds: float) -> Watched:
+    """Raises Unhealthy once the previous release serves again, PersonNeeded where it does not."""
+    from stockctl.deploy.watching.run import withdraw, withdrawn
+
+    watched = watch_only(session, site, seconds)
+    if watched.reason:
+        raise withdrawn(watched, withdraw(site, watched))
+    return watched

@@ -1,0 +1,106 @@
+"""One look at the release that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stockctl.core.errors import StockctlError
+from stockctl.core.progress import Progress, silent
+from stockctl.db.inspect.glance import read_glance
+from stockctl.deploy.site import Site
+from stockctl.deploy.watching.judge import Look
+from stockctl.smoke.run import smoke
+from stockctl.smoke.suite import select
+from stockctl.system.engine import Container, Usage
+from stockctl.system.http import Request, send
+from stockctl.system.postgres import errors
+from stockctl.system.service_metrics import Sample, parse
+
+TIMEOUT_S = 5.0
+
+
+class Eyes:
+    """Remembers what a figure between two looks needs."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._began = site.clock.monotonic()
+        self._before: tuple[float, dict[str, Usage]] | None = None
+
+    def look(self) -> Look:
+        """What cannot be seen is None; only that the service does not answer is held against it."""
+        at = self._site.clock.monotonic()
+        containers = self._containers()
+        cpu, memory = self._burden(at, containers)
+        return Look(
+            at_s=at - self._began,
+            unwell=self._unwell(),
+            sample=self._sample(containers),
+            cpu=cpu,
+            memory=memory,
+            restarts=sum(each.restarts for each in containers),
+            connections=self._connections(),
+        )
+
+    def _containers(self) -> tuple[Container, ...]:
+        released = self._site.service.release
+        try:
+            return tuple(c for c in self._site.live_containers() if c.service in released)
+        except StockctlError:
+            return ()
+
+    def _unwell(self) -> str:
+        service = self._site.service
+        url = service.url.rstrip("/") + service.health
+        answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
+        if answer.status != 200:
+            return f"{service.health}: {answer.failure or answer.status}"
+        tag = self._site.environment.watch.smoke
+        checks = select(self._site.environment.smoke, tags=[tag]) if tag else ()
+        if not checks:
+            return ""
+        report = smoke(checks, service.url, Progress(silent, self._site.clock))
+        return ", ".join(check.name for check in report.failed)
+
+    def _sample(self, containers: Sequence[Container]) -> Sample | None:
+        """Of each replica by itself, where it can be reached: behind the proxy nobody knows whose
+        figures come."""
+        service = self._site.service
+        if service.metrics is None:
+            return None
+        urls = [each.url for each in containers if each.url] or [service.url]
+        total: Sample | None = None
+        for url in urls:
+            answer = send(Request("GET", url.rstrip("/") + service.metrics), timeout_s=TIMEOUT_S)
+            if answer.status == 200:
+                found = parse(answer.text(), without=(service.health, service.metrics))
+                total = found if total is None else total.plus(found)
+        return total
+
+    def _burden(
+        self, at: float, containers: Sequence[Container]
+    ) -> tuple[float | None, float | None]:
+        """Percent of all processors since the last look; of its memory, for the fullest one."""
+        found: dict[str, Usage] = {}
+        for each in containers:
+            try:
+                found[each.id] = self._site.engine.usage(each.id)
+            except StockctlError:
+                continue
+        before, self._before = self._before, (at, found)
+        memory = max((100 * u.memory_bytes / u.limit_bytes for u in found.values()), default=None)
+        if before is None or not found or found.keys() != before[1].keys() or at <= before[0]:
+            return None, memory
+        spent = sum(usage.cpu_s - before[1][key].cpu_s for key, usage in found.items())
+        processors = max(usage.processors for usage in found.values())
+        return 100 * spent / ((at - before[0]) * processors), memory
+
+    def _connections(self) -> int | None:
+        site = self._site
+        if site.database is None or site.environment.watch.connections is None:
+            return None
+        try:
+            with site.database.connect() as connection, errors("count connections"):
+                return read_glance(connection).connections
+        except StockctlError:
+            return None

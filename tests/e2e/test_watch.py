@@ -1,0 +1,73 @@
+"""A release that gets worse while it serves is withdrawn, and nobody is asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from tests.e2e.conftest import StagingProject
+
+
+class Users:
+    """Asks again and again; remembers when what came."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/api/projects"
+        self.seen: list[tuple[float, int]] = []
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        while not self.stop.wait(0.02):
+            try:
+                with urllib.request.urlopen(self.url, timeout=5) as answer:
+                    status = answer.status
+            except urllib.error.HTTPError as error:
+                with error:
+                    status = error.code
+            except OSError:
+                status = 0
+            self.seen.append((time.monotonic(), status))
+
+    def __enter__(self) -> Users:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+
+WATCH = """
+[watch]
+after_deploy = true
+duration = "90s"
+interval = "1s"
+sustained = "3s"
+"""
+
+
+def test_a_release_that_gets_worse_is_withdrawn(project: StagingProject) -> None:
+    assert project.deploy("v1").code == 0
+    project.ok("deploy", "watch", "staging", "--for", "1s")
+    project.toml(WATCH)
+    project.set(FAULT_ERROR_PERCENT="100", FAULT_AFTER_S="12")
+    with Users(project.port) as users:
+        done = project.deploy("v2", "--json")
+    assert done.code == 9, done.err
+    message = done.data["error"]["message"]
+    assert message.startswith("r0002 was withdrawn, r0001 serves again: error_rate is")
+    assert project.version() == "v1"
+    live = project.ok("deploy", "status", "staging", "--json").data["data"]["live"]
+    assert live["id"] == "r0001"
+    bad = [at for at, status in users.seen if status == 500]
+    good = [at for at, status in users.seen if status == 401 and at > bad[-1]]
+    assert good, "the old release answers again"
+    (file,) = (project.directory / "watch").iterdir()
+    kept = json.loads(file.read_text())
+    assert (kept["release"], len(kept["looks"]) > 2) == ("r0002", True)
+    journal = project.ok("journal", "staging", "--json").data["data"]["entries"]
+    assert journal[0]["command"] == "deploy rollback to r0001"

@@ -121,7 +121,7 @@ def overview(store: Store, environment: str) -> Overview:
         {row.summary.id: row.checks for row in sound if row.checks is not None},
         tuple(sorted(invalid.items(), reverse=True)),
         _leftovers(entries, environment, manifests),
-        tuple(name for name in entries if not (_OURS.fullmatch(name) or _is_ours(name))),
+        tuple(name for name in entries if not _is_ours(name)),
     )
 
 
@@ -198,4 +198,4 @@ def _rest(name: str, environment: str) -> str:
 
 def _is_ours(name: str) -> bool:
     """A file of a backup of whatever environment."""
-    return _OF_A_BACKUP.fullmatch(name) is not None
+    return _OF_A_BACKUP.fullmatch(name) is not None or _OURS.fullmatch(name) is not None

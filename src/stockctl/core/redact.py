@@ -90,14 +90,20 @@ class Redactor:
 
     def data(self, value: Any) -> Any:
         """The same for everything inside a JSON document."""
+        return self._data(value, {})
+
+    def _data(self, value: Any, seen: dict[str, str]) -> Any:
+        """In a list of ten thousand the keys, and most values, come again and again."""
         if isinstance(value, str):
-            return self.text(value)
+            if value not in seen:
+                seen[value] = self.text(value)
+            return seen[value]
         if isinstance(value, Secret):
             return MASK
         if isinstance(value, dict):
-            return {self.data(key): self.data(item) for key, item in value.items()}
+            return {self._data(key, seen): self._data(item, seen) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.data(item) for item in value]
+            return [self._data(item, seen) for item in value]
         if value is None or isinstance(value, bool | int | float):
             return value
         return self.text(str(value))  # a Path, a date: what json would ask `default` for

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +30,8 @@ from tests.remotes import (
 )
 
 from stockctl.backup.create import CreateOptions, create
+from stockctl.backup.prune import prune
+from stockctl.backup.retention import Policy, plan_prune
 from stockctl.backup.stores.base import Store
 from stockctl.backup.stores.s3 import S3Store
 from stockctl.backup.stores.sftp import SftpStore
@@ -97,6 +99,23 @@ def test_two_at_once_and_one_is_told_who(far: Bench, tmp_path: Path) -> None:
     assert far.store.names() == ()
     other.create()
     assert len(far.catalogue().backups) == 1
+
+
+def test_nothing_goes_while_somebody_reads_on_another_machine(far: Bench, tmp_path: Path) -> None:
+    """A restore holds the store's lock for as long as it works, and so does a create."""
+    far.fill()
+    made = [far.create(), far.create()]
+    later = max(each.created_at for each in made) + timedelta(seconds=1)
+    plan = plan_prune(far.catalogue().backups, Policy(last=1), later, far.catalogue().checks)
+    assert len(plan.remove) == 1
+    ports = far.ports()
+    del ports["clock"]
+    reading = Holder("bert@vault", "backup restore", HOLDER.since)
+    with far.store.lock("prod", reading), pytest.raises(Locked, match="bert@vault"):
+        prune(plan, far.store, lock_holder=HOLDER, **ports)
+    assert list(far.store.names()) == far.files_of(*made)
+    assert prune(plan, far.store, lock_holder=HOLDER, **ports) == plan.remove
+    assert far.store.get("prod.latest") == f"{plan.keep[0].backup.object}\n".encode()
 
 
 # ---------------------------------------------------------------------- faults
@@ -189,23 +208,43 @@ def test_a_server_that_goes_in_the_middle(bench: Bench, tmp_path: Path) -> None:
         store.client.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
-def test_a_full_disk_over_sftp(bench: Bench, sshd: Sshd, tmp_path: Path) -> None:
-    bench.fill(**WIDE)
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("no mounts here")
-    try:
-        with SshHost(sshd.target) as host:
-            store: Any = SftpStore(host, PurePosixPath(folder), lease_s=LEASE_S)
-            with pytest.raises(StoreFailed, match="is the disk full"):
-                replace(bench, store=store).create()
-            assert store.names() == ()
-            assert store.sweep("") == ()  # there is room again
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_s3_server(small_disk: Path) -> None:
+    with serve_s3(small_disk / "s3") as own:
+        store = s3_store(own.endpoint, "x", timeout_s=10.0, attempts=2)
+        with (
+            pytest.raises(StoreFailed, match="cannot write") as caught,
+            store.open_writer("a") as writer,
+        ):
+            for _ in range(30):
+                writer.write(os.urandom(1 << 20))
+            writer.commit()
+        assert "full" in caught.value.hint
+        assert store.names() == ()
+        assert store.sweep("") == ()
+        store.client.close()
+
+
+def test_a_full_disk_over_sftp(bench: Bench, sshd: Sshd, small_disk: Path) -> None:
+    bench.fill(**WIDE)
+    with SshHost(sshd.target) as host:
+        store: Any = SftpStore(host, PurePosixPath(small_disk), lease_s=LEASE_S)
+        with pytest.raises(StoreFailed, match="is the disk full"):
+            replace(bench, store=store).create()
+        assert store.names() == ()
+        assert store.sweep("") == ()  # there is room again
 
 
 def test_a_line_that_is_cut_in_the_middle(bench: Bench, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ _HINTS = {
     "InvalidAccessKeyId": _KEYS,
     "SignatureDoesNotMatch": "The secret key is not the one of that access key.",
     "RequestTimeTooSkewed": "The clock of this machine is wrong.",
+    "InternalError": "The server failed: is its disk full? Its log says more.",
     "SlowDown": "The store asks for fewer requests. Try again later.",
     "NoSuchUpload": "Somebody ended it, or the server forgot it.",
     "InvalidObjectState": "It is in cold storage: bring it back there first.",
@@ -121,7 +122,7 @@ def listing(client: Any, bucket: str, prefix: str) -> Iterator[tuple[dict[str, s
         page, date = answer["Page"], answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
         for found in _CONTENTS.finditer(page):
             fields = dict(_FIELD.findall(found[1]))
-            yield {name: unescape(value) for name, value in fields.items()}, date
+            yield {name: unescape(v) if "&" in v else v for name, v in fields.items()}, date
         more = _MORE.search(page)
         if more is None:
             return

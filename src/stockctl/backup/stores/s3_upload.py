@@ -1,4 +1,4 @@
-"""A stream of unknown length on its way to S3: parts, two under way at a time, bounded memory.
+"""A stream of unknown length on its way to S3: parts, two under way at a time.
 
 Nothing is there until `commit` completes the upload. boto3's own `upload_fileobj` takes an early
 end of file for the end, and publishes.
@@ -16,17 +16,18 @@ from typing import Any
 from stockctl.backup.stores.s3_client import explained
 from stockctl.core.errors import StoreFailed
 
-PART_BYTES = 16 << 20
+PART_BYTES = 8 << 20
 MOST_PARTS = (
     10_000  # of one object, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 )
 _UNDER_WAY = 2
+_GROWS_EVERY = 1000  # parts, in the second half of them: there is room for 36,000 of the first size
 
 
 def part_size(expected_bytes: int, least: int = PART_BYTES) -> int:
-    """Bytes of a part, so that about `expected_bytes` take at most half of the parts there may be:
-    what is expected is what the database takes, which compresses, but nobody promises that."""
-    needed = -(-expected_bytes // (MOST_PARTS // 2))
+    """Bytes of a part, so that `expected_bytes` fit into the parts there may be: what is expected
+    is what the database takes, indexes included, and it compresses. Should it not, parts grow."""
+    needed = -(-expected_bytes // MOST_PARTS)
     return max(least, -(-needed // (1 << 20)) << 20)
 
 
@@ -106,6 +107,8 @@ class Upload:
         if len(self._waiting) == _UNDER_WAY:
             self._tags.append(self._waiting.popleft().result())
         number = len(self._tags) + len(self._waiting) + 1
+        if number >= MOST_PARTS // 2 and number % _GROWS_EVERY == 0:
+            self._part_bytes *= 2
         if number > MOST_PARTS:
             raise StoreFailed(f"cannot {self._doing}: it is larger than {MOST_PARTS} parts")
         assert self._pool is not None

@@ -73,6 +73,7 @@ app = group(
         "stockctl.cli.deploy_exec",
         "stockctl.cli.deploy_contract",
         "stockctl.cli.deploy_lock",
+        "stockctl.cli.deploy_maintenance",
         "stockctl.cli.deploy_tidy",
         "stockctl.cli.deploy_preflight",
         "stockctl.cli.deploy_rehearse",

@@ -21,11 +21,12 @@ def status(session: Session, name: str) -> Result:
     from stockctl.deploy.freeze import frozen
     from stockctl.deploy.gates import status_if_reachable
     from stockctl.deploy.standing import shares_of
+    from stockctl.deploy.traffic import Traffic
 
     opened = open_environment(session, name, needs=RELEASES)
     with opened.site() as site:
         live, containers, shares = site.releases.live(), site.containers(), shares_of(site)
-        ledger = status_if_reachable(site)
+        ledger, away = status_if_reachable(site), Traffic(site).maintenance()
     locked, freeze = opened.host.holder(opened.lock_file), frozen(opened.journal)
     pending = [entry.id for entry in ledger.pending] if ledger else None
     line = session.output.line
@@ -37,6 +38,8 @@ def status(session: Session, name: str) -> Result:
     line(f"lock      {locked or 'free'}")
     if freeze:
         line(f"deploys   {freeze}", style="yellow")
+    if away:
+        line("traffic   maintenance: everybody gets 503 and a page", style="yellow")
     data = {
         "live": live.to_json() if live else None,
         "previous": live.previous if live else None,
@@ -44,6 +47,7 @@ def status(session: Session, name: str) -> Result:
         "traffic": shares,
         "locked_by": locked,
         "frozen": freeze.to_json() if freeze else None,
+        "maintenance": away is not None,
         "pending_migrations": pending,
     }
     return Result(data)

@@ -38,7 +38,7 @@ def roll(site: Site, release: Release, previous: Release | None, rendered: Rende
         tell(site, Happening(Event.AFTER_SWITCH, release, previous))
         if site.environment.smoke:
             require(
-                smoke(site.environment.smoke, site.reached(site.service.url), site.progress),
+                smoke(site.environment.smoke, _public(site, release), site.progress),
                 release.id,
             )
         _watch(site, release)
@@ -86,6 +86,13 @@ def _smoke_candidate(site: Site, release: Release) -> None:
         quiet = Progress(silent, site.clock)
         require(smoke(checks, beside.url(site, release), quiet), f"candidate {release.id}")
         step.detail = f"{len(checks)} check{'s' * (len(checks) != 1)}, before it gets requests"
+
+
+def _public(site: Site, release: Release) -> str:
+    """Where users reach it; during maintenance nobody does, so that it is asked directly."""
+    if Traffic(site).maintenance() is not None:
+        return beside.url(site, release)
+    return site.reached(site.service.url)
 
 
 def _watch(site: Site, release: Release) -> None:

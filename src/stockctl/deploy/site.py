@@ -85,6 +85,10 @@ class Site:
         return self.directory / LOCK
 
     @property
+    def maintenance_file(self) -> Path:
+        return self.directory / "maintenance.json"
+
+    @property
     def releases(self) -> Releases:
         return Releases(self.host, self.directory)
 

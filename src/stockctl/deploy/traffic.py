@@ -11,18 +11,19 @@ holds, up to the drain time. Loaded means that the proxy answers with its finger
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.command import Command
-from stockctl.core.errors import ConfigurationError, ToolFailed, Unhealthy
+from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed, Unhealthy
 from stockctl.deploy.site import Site
 from stockctl.system import compose_release, haproxy
 from stockctl.system.compose import Rendered, Stack
 from stockctl.system.compose_release import PROXY
 from stockctl.system.engine import Container
-from stockctl.system.haproxy import Counters, Route, Tls
+from stockctl.system.haproxy import Counters, Maintenance, Route, Tls
 from stockctl.system.http import Request, send
 
 COMPOSE_S = 600.0  # its image may have to be fetched
@@ -79,7 +80,20 @@ class Traffic:
         if settings.certificates is not None:
             port = int(settings.https[0].rpartition(":")[2])
             tls = Tls(port, settings.hsts, self._certificates(settings.certificates))
-        return haproxy.render(routes, health=health, drain_s=drain_s, tls=tls)
+        return haproxy.render(
+            routes, health=health, drain_s=drain_s, tls=tls, maintenance=self.maintenance()
+        )
+
+    def maintenance(self) -> Maintenance | None:
+        """What `deploy maintenance --on` has noted; it outlasts deploys."""
+        path = self.site.maintenance_file
+        if not self.site.host.exists(path):
+            return None
+        try:
+            said = json.loads(self.site.host.read(path))
+            return Maintenance(int(said["retry_after_s"]), str(said["page"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise HostFailed(f"{path} is not what deploy maintenance wrote") from error
 
     def _certificates(self, folder: Path) -> str:
         """A digest of them. Raises ConfigurationError where there are none."""

@@ -20,6 +20,7 @@ CERTIFICATES = "/etc/stockctl-certificates"
 FOLDER = "/etc/stockctl"  # where the container sees the folder with the configuration
 FILE = "haproxy.cfg"
 CANDIDATE = "haproxy.cfg.new"
+PAGE = "maintenance.html"  # beside the configuration
 _MARK = "# stockctl "
 _MOST = 256  # HAProxy's largest weight
 
@@ -107,6 +108,15 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Everybody gets the page, and when to come back. `page` is a digest of it: another page is
+    another configuration."""
+
+    retry_after_s: int
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What one release has answered since the last reload. `response_ms` is the mean over the
     last 1024 answers."""
@@ -121,7 +131,14 @@ class Counters:
         return 100 * self.errors / self.requests if self.requests else 0.0
 
 
-def render(routes: Sequence[Route], *, health: str, drain_s: float, tls: Tls | None = None) -> str:
+def render(
+    routes: Sequence[Route],
+    *,
+    health: str,
+    drain_s: float,
+    tls: Tls | None = None,
+    maintenance: Maintenance | None = None,
+) -> str:
     """The whole configuration. Deterministic: the same routes give the same text."""
     several = any(len(route.servers) > 1 for route in routes)
     lines = [_server(route, server, several) for route in routes for server in route.servers]
@@ -133,11 +150,23 @@ def render(routes: Sequence[Route], *, health: str, drain_s: float, tls: Tls | N
         drain_s=max(1, round(drain_s)),
         public_port=PUBLIC_PORT,
         stats_port=STATS_PORT,
-        scheme="\n".join(_scheme(tls)),
+        scheme="\n".join([*_page(maintenance, health), *_scheme(tls)]),
         servers="\n".join(lines),
         generation="{generation}",
     )
     return text.replace("{generation}", _fingerprint(text))
+
+
+def _page(maintenance: Maintenance | None, health: str) -> list[str]:
+    """Whoever watches the health check goes on seeing the release."""
+    if maintenance is None:
+        return []
+    answer = f'status 503 content-type "text/html; charset=utf-8" file {FOLDER}/{PAGE}'
+    headers = f"hdr Retry-After {maintenance.retry_after_s} hdr Cache-Control no-store"
+    return [
+        f"  # maintenance {maintenance.page}",
+        f"  http-request return {answer} {headers} unless {{ path {_quoted(health)} }}",
+    ]
 
 
 def _scheme(tls: Tls | None) -> list[str]:

@@ -1,6 +1,6 @@
 """`stockctl db prove` on 100 migrations against applying them once with `stockctl db migrate`.
 
-    .venv/bin/python benchmarks/db_prove.py [MIGRATIONS]
+    .venv/bin/python benchmarks/db_prove.py [MIGRATIONS [RUNS]]
 
 A table, an index and every tenth time a new column of an earlier table; loopback, one run of each
 after another on the embedded server, which waits for the disk. Ratios are of the same run.
@@ -46,18 +46,19 @@ def timed(root: Path, *arguments: str) -> float:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    runs = int(sys.argv[2]) if len(sys.argv) > 2 else RUNS
     with tempfile.TemporaryDirectory(prefix="stockctl-bench-") as folder:
         root = Path(folder)
         (root / "environments").mkdir()
         (root / "migrations").mkdir()
         toml = '[database]\nembedded = true\nmigrations = "../migrations"\n'
-        for run in range(RUNS):
+        for run in range(runs):
             (root / "environments" / f"e{run}.toml").write_text(toml)
         write(root / "migrations", count)
         print(
             f"{'':>6} {'migrate':>9} {'prove':>9} {'ratio':>7} {'no rows':>9} {'a migration':>12}"
         )
-        for run in range(RUNS):
+        for run in range(runs):
             timed(root, "status", f"e{run}")  # the server's files are there, as they normally are
             once = timed(root, "migrate", f"e{run}")
             proof = timed(root, "prove", f"e{run}")

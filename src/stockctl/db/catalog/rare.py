@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.db.catalog.fragments import Query, grants, options, role, users
+from stockctl.db.catalog.fragments import FIRST_OID, Query, grants, options, role, users
 
 PUBLICATIONS = Query(
     "pg_publication",
@@ -233,7 +233,8 @@ SELECT 'transform', t.oid, format('for %s', t.trftype::regtype), '',
 """,
 )
 
-QUERIES = (
+ALWAYS = (LANGUAGES,)
+SOMETIMES = (
     PUBLICATIONS,
     SUBSCRIPTIONS,
     WRAPPERS,
@@ -248,7 +249,13 @@ QUERIES = (
     TEXT_SEARCH,
     DICTIONARIES,
     CONVERSIONS,
-    LANGUAGES,
     METHODS,
     TRANSFORMS,
+)
+# Most databases have none of these: one question instead of one for each. Not everybody may read
+# the table of user mappings, but without a server there is none.
+PRESENT = " UNION ALL ".join(
+    f"SELECT '{each.catalog}' WHERE EXISTS (SELECT FROM"
+    f" {each.catalog.replace('pg_user_mapping', 'pg_foreign_server')} WHERE oid >= {FIRST_OID})"
+    for each in SOMETIMES
 )

@@ -1,4 +1,4 @@
-"""Reads a database's schema from its catalogs, in one round trip."""
+"""Reads a database's schema from its catalogs, in a few round trips, however large it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stockctl.db.catalog.fragments import FIRST_OID
 from stockctl.db.catalog.nouns import Catalog, Item, Key
 from stockctl.db.record import OWN_TABLES, TABLE
 
-QUERIES = (*relations.QUERIES, *on_tables.QUERIES, *routines.QUERIES, *rare.QUERIES)
+_ALWAYS = (*relations.QUERIES, *on_tables.QUERIES, *routines.QUERIES, *rare.ALWAYS)
 _SALT = secrets.token_hex(16)  # see rare.USER_MAPPINGS
 
 # A composite type is two rows, in pg_class and in pg_type; we know it by the first.
@@ -67,10 +67,12 @@ def read_catalog(connection: Connection[Any]) -> Catalog:
     same connection is several times as fast.
     """
     prepare(connection)
+    present = {name for (name,) in connection.execute(rare.PRESENT, prepare=True)}
+    queries = [*_ALWAYS, *(each for each in rare.SOMETIMES if each.catalog in present)]
     with connection.pipeline():
         columns = connection.execute(relations.COLUMNS, prepare=True)
         notes = connection.execute(_NOTES, prepare=True)
-        found = [(each.catalog, connection.execute(each.sql, prepare=True)) for each in QUERIES]
+        found = [(each.catalog, connection.execute(each.sql, prepare=True)) for each in queries]
     extras = _Extras()
     for relation, number, name, line, grants in columns.fetchall():
         extras.columns[relation].append(_Column(number, name, line, grants))

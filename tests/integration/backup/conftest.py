@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -138,6 +140,14 @@ def sealed(bench: Bench, tmp_path: Path) -> Bench:
     path = tmp_path / "key.txt"
     path.write_text(f"{identity}\n")
     return replace(bench, recipients=(str(identity.to_public()),), identity_file=path)
+
+
+@pytest.fixture
+def mortal() -> Iterator[Path]:
+    """The folder of a server of the test's own. Not below pytest's, which every run of the same
+    user closes to others: for root, the embedded server runs as somebody else."""
+    with tempfile.TemporaryDirectory(prefix="stockctl-mortal-") as folder:
+        yield Path(folder) / "pg"
 
 
 def _drop_copies(database: Database) -> None:

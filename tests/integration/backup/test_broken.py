@@ -7,9 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,13 +71,6 @@ def test_ddl_after_the_snapshot(bench: Any, point: str, statement: str) -> None:
     bench.restore()
     with bench.database.connect() as connection:
         assert fingerprint(connection) == backup.fingerprint
-
-
-@pytest.fixture
-def mortal() -> Iterator[Path]:
-    """The folder of a server that may die; not below pytest's own, see the conftest of cli."""
-    with tempfile.TemporaryDirectory(prefix="stockctl-mortal-") as folder:
-        yield Path(folder) / "pg"
 
 
 def stop(folder: Path) -> None:

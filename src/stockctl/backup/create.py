@@ -196,7 +196,7 @@ def _dump(
             writer,
             level=draft.compression,
             recipients=draft.recipients,
-            on_bytes=lambda done: step.transferred(done, draft.database_bytes),
+            on_bytes=lambda done: step.transferred(done, taken.table_bytes),
         )
         child.check()
         writer.commit()

@@ -42,13 +42,15 @@ SET xmlbinary = 'base64'; SET row_security = off
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state of the database that others can look at while its connection lives."""
+    """A state of the database that others can look at while its connection lives. `table_bytes`
+    is what the tables take without their indexes: about what a dump of them will have."""
 
     connection: Connection[Any]
     name: str
     server_version: str
     major: int
     database_bytes: int
+    table_bytes: int
 
 
 @contextmanager
@@ -64,10 +66,12 @@ def snapshot(database: Database) -> Iterator[Snapshot]:
             row = connection.execute(
                 "SELECT pg_export_snapshot(), current_setting('server_version'),"
                 " current_setting('server_version_num')::int / 10000,"
-                " pg_database_size(current_database())"
+                " pg_database_size(current_database()),"
+                " (SELECT coalesce(sum(pg_relation_size(oid)), 0)::bigint FROM pg_class"
+                "  WHERE relkind IN ('r', 't') AND relnamespace <> 'pg_catalog'::regnamespace)"
             ).fetchone()
         assert row is not None
-        yield Snapshot(connection, row[0], row[1], row[2], row[3])
+        yield Snapshot(connection, *row)
 
 
 def fingerprint(connection: Connection[Any]) -> Fingerprint:

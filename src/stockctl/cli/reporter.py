@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SHOWN_LINE = 80  # characters of what a tool prints, beside the spinner
 REFRESH_S = 0.1
+BAR = 16  # characters
+SURE_S = 3.0  # before that nobody can say how long it will take
 
 
 class TerminalReporter:
@@ -72,7 +74,12 @@ class TerminalReporter:
         rate = f"{format_size(event.done / seconds)}/s"
         if not event.total:
             return f"{format_size(event.done)}  {rate}"
-        return f"{format_size(event.done)} of about {format_size(event.total)}  {rate}"
+        part = min(event.done / event.total, 1.0)
+        bar = "█" * round(part * BAR) + "░" * (BAR - round(part * BAR))
+        left = ""
+        if event.done and seconds >= SURE_S and part < 1.0:
+            left = f"  about {format_duration(seconds / part - seconds)} left"
+        return f"{bar}  {format_size(event.done)} of about {format_size(event.total)}  {rate}{left}"
 
     def _show(self, *, force: bool = False) -> None:
         """Refresh the live line; without a terminal there is none."""

@@ -37,11 +37,13 @@ class Who(StrEnum):
 
 @dataclass
 class Cut:
-    """At the query number `at` (from 1). 0: never, only count."""
+    """At the query number `at` (from 1), or at the `nth` simple one that holds `text`."""
 
     at: int = 0
     when: When = When.BEFORE
     who: Who = Who.CLIENT
+    text: bytes = b""
+    nth: int = 1
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Wiretap(threading.Thread):
         super().__init__(daemon=True)
         self._server, self._cut = f"{server}/.s.PGSQL.5432", cut
         self.victim: Future[int] = Future()
-        self.queries = 0
+        self._queries = self._matches = 0
         self.cut = False
         self._selector = selectors.DefaultSelector()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -124,20 +126,26 @@ class Wiretap(threading.Thread):
         while message := self._message(line.asked, line.started):
             line.started = True
             if message[:1] in (b"Q", b"S"):  # a simple query; the end of an extended one
-                self.queries += 1
-                if self.queries == self._cut.at and self._strike(line, message):
+                self._queries += 1
+                self._matches += bool(self._cut.text) and self._cut.text in message
+                if self._here(message):
+                    self._strike(line, message)
                     return
             line.server.sendall(message)
 
-    def _strike(self, line: _Line, message: bytes) -> bool:
-        """True when the line is cut now."""
+    def _here(self, message: bytes) -> bool:
+        cut = self._cut
+        if cut.text:
+            return cut.text in message and self._matches == cut.nth
+        return self._queries == cut.at
+
+    def _strike(self, line: _Line, message: bytes) -> None:
         if self._cut.when is not When.BEFORE:
             line.server.sendall(message)
         if self._cut.when is When.AFTER:
             line.held = True
         else:
             self._kill(line)
-        return True
 
     def _answered(self, line: _Line) -> None:
         while message := self._message(line.answered, True):

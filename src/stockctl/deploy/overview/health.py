@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from stockctl.core.errors import StockctlError
 from stockctl.deploy.overview.part import SERVICE, Advice, Level, Part
+from stockctl.deploy.replicas import sample
 from stockctl.deploy.site import Site
 from stockctl.system.http import Request, send
-from stockctl.system.service_metrics import Sample, parse
+from stockctl.system.service_metrics import Sample
 
 TIMEOUT_S = 1.8  # a little less than the piece has
 ERRORS, SLOW_S = 0.02, 1.0  # the plan's alerts: more than 2 % errors, p95 beyond 1000 ms
@@ -24,27 +26,25 @@ def health_part(site: Site, before: Sample | None = None) -> tuple[Part, Sample 
         said = f"{service.health} does not answer 200: {came}"
         return Part("health", Level.BAD, (said,), {**data, "error": came}, advice), None
     said = f"{answer.status} in {took_ms:.0f} ms"
-    sample = _sample(site)
-    if sample is None:
+    seen = _sample(site)
+    if seen is None:
         return Part("health", Level.GOOD, (said,), data), None
-    traffic = sample.since(before) if before else sample
+    traffic = seen.since(before) if before else seen
     words, level = _traffic(traffic, "since the last look" if before else "since it started")
     advice = (Advice(SERVICE, f"stockctl smoke {name}", words, level),) if level != "good" else ()
     part = Part("health", level, (said, words), {**data, **_data(traffic)}, advice)
-    return part, sample
+    return part, seen
 
 
 def _sample(site: Site) -> Sample | None:
-    service = site.service
-    if service.metrics is None:
+    """Of all replicas; of whichever answers where the engine cannot be asked."""
+    if site.service.metrics is None:
         return None
-    url = site.reached(service.url.rstrip("/") + service.metrics)
-    answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
-    return (
-        parse(answer.text(), without=(service.health, service.metrics))
-        if answer.status == 200
-        else None
-    )
+    try:
+        containers = site.live_containers()
+    except StockctlError:
+        containers = ()
+    return sample(site, containers, timeout_s=TIMEOUT_S)
 
 
 def _traffic(sample: Sample, when: str) -> tuple[str, Level]:

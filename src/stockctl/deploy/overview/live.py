@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from stockctl.core.units import format_age, format_duration, format_instant
@@ -72,8 +73,7 @@ def containers_part(site: Site, containers: Sequence[Container]) -> Part:
     missing = [each for each in released if each not in here] if live else []
     data = {"containers": [_data(each) for each in containers]}
     if not wrong and not missing:
-        said = ", ".join(f"{each.service} {each.health or each.status}" for each in containers)
-        return Part("containers", Level.GOOD, (said or "none",), data)
+        return Part("containers", Level.GOOD, (_counted(containers) or "none",), data)
     said_wrong = [f"{each.name}: {_trouble(each)}" for each in wrong]
     said_wrong += [f"{each}: there is no container" for each in missing]
     advice = [_advice(site, each) for each in wrong]
@@ -83,6 +83,12 @@ def containers_part(site: Site, containers: Sequence[Container]) -> Part:
     bad = missing or any(each.gave_up or each.status != "running" for each in wrong)
     level = Level.BAD if bad else Level.NOTICE
     return Part("containers", level, tuple(said_wrong), data, tuple(advice))
+
+
+def _counted(containers: Sequence[Container]) -> str:
+    """`2 app healthy, postgres healthy`."""
+    counts = Counter(f"{each.service} {each.health or each.status}" for each in containers)
+    return ", ".join(f"{n} {said}" if n > 1 else said for said, n in counts.items())
 
 
 def _trouble(container: Container) -> str:

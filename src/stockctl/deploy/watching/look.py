@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stockctl.core.errors import StockctlError
 from stockctl.core.progress import Progress, silent
 from stockctl.db.inspect.glance import read_glance
+from stockctl.deploy.replicas import sample
 from stockctl.deploy.site import Site
 from stockctl.deploy.watching.judge import Look
 from stockctl.smoke.run import smoke
@@ -14,7 +15,6 @@ from stockctl.smoke.suite import select
 from stockctl.system.engine import Container, Usage
 from stockctl.system.http import Request, send
 from stockctl.system.postgres import errors
-from stockctl.system.service_metrics import Sample, parse
 
 TIMEOUT_S = 5.0
 
@@ -35,7 +35,7 @@ class Eyes:
         return Look(
             at_s=at - self._began,
             unwell=self._unwell(),
-            sample=self._sample(containers),
+            sample=sample(self._site, containers, timeout_s=TIMEOUT_S),
             cpu=cpu,
             memory=memory,
             restarts=sum(each.restarts for each in containers),
@@ -61,21 +61,6 @@ class Eyes:
             return ""
         report = smoke(checks, service.url, Progress(silent, self._site.clock))
         return ", ".join(check.name for check in report.failed)
-
-    def _sample(self, containers: Sequence[Container]) -> Sample | None:
-        """Of each replica by itself, where it can be reached: behind the proxy nobody knows whose
-        figures come."""
-        service = self._site.service
-        if service.metrics is None:
-            return None
-        urls = [each.url for each in containers if each.url] or [service.url]
-        total: Sample | None = None
-        for url in urls:
-            answer = send(Request("GET", url.rstrip("/") + service.metrics), timeout_s=TIMEOUT_S)
-            if answer.status == 200:
-                found = parse(answer.text(), without=(service.health, service.metrics))
-                total = found if total is None else total.plus(found)
-        return total
 
     def _burden(
         self, at: float, containers: Sequence[Container]

@@ -1,0 +1,26 @@
+"""What the replicas of the live release say of themselves, each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stockctl.deploy.site import Site
+from stockctl.system.engine import Container
+from stockctl.system.http import Request, send
+from stockctl.system.service_metrics import Sample, parse
+
+
+def sample(site: Site, containers: Sequence[Container], *, timeout_s: float) -> Sample | None:
+    """The sum of their metrics; None where there are none. Behind the proxy nobody knows whose
+    figures come, so each is asked at its own port where it has one."""
+    service = site.service
+    if service.metrics is None:
+        return None
+    urls = [each.url for each in containers if each.url] or [service.url]
+    total: Sample | None = None
+    for url in urls:
+        answer = send(Request("GET", url.rstrip("/") + service.metrics), timeout_s=timeout_s)
+        if answer.status == 200:
+            found = parse(answer.text(), without=(service.health, service.metrics))
+            total = found if total is None else total.plus(found)
+    return total

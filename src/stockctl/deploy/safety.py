@@ -12,7 +12,7 @@ from stockctl.backup.restore_plan import RestorePlan
 from stockctl.backup.stores.base import Store
 from stockctl.backup.table import TableBack, restore_table
 from stockctl.backup.undo import Undone, UndoPlan, undo
-from stockctl.core.errors import DatabaseFailed
+from stockctl.core.errors import ConfigurationError, DatabaseFailed
 from stockctl.core.progress import Progress
 from stockctl.core.units import format_size
 from stockctl.db.ledger import read_status
@@ -35,6 +35,11 @@ def back_up(
     pinned: bool = False,
 ) -> Backup:
     """Makes one and returns it, verified. Raises what `stockctl.backup.create` raises."""
+    if environment.backup.exposed:  # which no warning may let through
+        raise ConfigurationError(
+            "backup.store is on another machine, and there are no recipients",
+            hint='Set backup.recipients, or say why not: backup.plaintext = "…" (E039)',
+        )
     options = CreateOptions(
         environment=environment.name,
         lock_holder=journal.holder("backup create"),

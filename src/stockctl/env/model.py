@@ -158,6 +158,12 @@ class BackupSettings(StoreSettings):
             Calendar.parse(value)
         return value
 
+    @property
+    def exposed(self) -> bool:
+        """Whether backups would lie readable on another machine, and nobody said why."""
+        elsewhere = "${" not in self.store and self.place.kind != "folder"
+        return elsewhere and not self.recipients and self.plaintext is None
+
 
 class Environment(Table):
     """One `environments/NAME.toml`, with what it extends."""

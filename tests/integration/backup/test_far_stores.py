@@ -309,6 +309,16 @@ def test_hostile_keys_are_not_ours(s3: S3Server, tmp_path: Path) -> None:
     store.client.close()
 
 
+def test_a_prefix_of_any_letters(s3: S3Server, tmp_path: Path) -> None:
+    """Keys come encoded in a listing."""
+    store = s3_store(s3.endpoint, f"{tmp_path.name}/a b+c/ü&'%20")
+    store.put("app.dump", b"x")
+    assert store.names() == ("app.dump",)
+    with store.lock("app", HOLDER), pytest.raises(Locked), store.lock("app", HOLDER):
+        pytest.fail("two hold it")
+    store.client.close()
+
+
 def test_pages(s3: S3Server, tmp_path: Path) -> None:
     """A listing answers a thousand keys at a time."""
     store = s3_store(s3.endpoint, tmp_path.name)

@@ -18,5 +18,5 @@ def test_what_is_expected_fits(expected: int) -> None:
 
 
 def test_parts_are_small_for_as_long_as_they_can_be() -> None:
-    assert part_size(80 * GB) == PART_BYTES
-    assert part_size(200 * GB) < 3 * PART_BYTES
+    assert part_size(50 * GB) == PART_BYTES
+    assert part_size(150 * GB) < 4 * PART_BYTES

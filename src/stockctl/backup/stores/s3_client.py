@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
+from urllib.parse import unquote_plus
 
 from stockctl.core.errors import StoreFailed
 from stockctl.core.secret import Secret
@@ -120,9 +121,13 @@ def listing(client: Any, bucket: str, prefix: str) -> Iterator[tuple[dict[str, s
     while True:
         answer: Any = client.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/", **token)
         page, date = answer["Page"], answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        encoded = "<EncodingType>url<" in page  # which botocore asks for, and would undo
         for found in _CONTENTS.finditer(page):
             fields = dict(_FIELD.findall(found[1]))
-            yield {name: unescape(v) if "&" in v else v for name, v in fields.items()}, date
+            plain = {name: unescape(v) if "&" in v else v for name, v in fields.items()}
+            if encoded and ("%" in plain["Key"] or "+" in plain["Key"]):
+                plain["Key"] = unquote_plus(plain["Key"])
+            yield plain, date
         more = _MORE.search(page)
         if more is None:
             return

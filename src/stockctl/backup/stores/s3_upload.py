@@ -16,7 +16,7 @@ from typing import Any
 from stockctl.backup.stores.s3_client import explained
 from stockctl.core.errors import StoreFailed
 
-PART_BYTES = 8 << 20
+PART_BYTES = 5 << 20  # the least that S3 takes
 MOST_PARTS = (
     10_000  # of one object, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 )

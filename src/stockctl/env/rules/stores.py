@@ -26,10 +26,7 @@ def plaintext_elsewhere(subject: Subject) -> Iterator[Finding]:
     Whoever runs that machine, or gets at the bucket, has every row. `server_side_encryption` does
     not help: the server has the key. Where that is meant, `plaintext` says why.
     """
-    backup = subject.environment.backup
-    if "${" in backup.store or backup.place.kind == "folder":
-        return
-    if not backup.recipients and backup.plaintext is None:
+    if subject.environment.backup.exposed:
         message = "backup.store is on another machine, and there are no recipients"
         fix = f'{_FIX} Or say why not: plaintext = "the bucket is in our own rack".'
         yield found("E039", subject.toml("backup", "store"), message, fix)

@@ -25,9 +25,9 @@ def roll(site: Site, release: Release, previous: Release | None, rendered: Rende
     """From the previous release to this one. On failure the previous one serves: Unhealthy."""
     beside.write(site, release.id, rendered)
     try:
+        _prepare_proxy(site, rendered)
         if previous is not None:
             _find_its_feet(site, previous)
-        _prepare_proxy(site, rendered)
         with site.progress.step("start"):
             beside.start(site, release)
         with site.progress.step("healthy"):
@@ -69,12 +69,12 @@ def _prepare_proxy(site: Site, rendered: Rendered) -> None:
     """Its container, and with it the networks that a candidate needs. Where it runs and its
     description has changed it is replaced, which takes a moment."""
     traffic = Traffic(site)
-    before = traffic.declare(rendered)
     if traffic.running() is None:
+        traffic.declare(rendered)
         traffic.make()
-    elif before is not None:
+    elif traffic.describe(rendered) != traffic.described():
         with site.progress.step("proxy") as step:
-            traffic.replace(before)
+            traffic.replace(rendered)
             step.detail = "replaced, since its configuration changed"
 
 

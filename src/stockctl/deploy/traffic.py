@@ -75,11 +75,13 @@ class Traffic:
         return host.read(self._config).decode() if host.exists(self._config) else ""
 
     def _rendered(self, routes: tuple[Route, ...], health: str) -> str:
-        settings, drain_s = self.site.environment.proxy, self.site.environment.deploy.drain_timeout
-        tls = None
-        if settings.certificates is not None:
-            port = int(settings.https[0].rpartition(":")[2])
-            tls = Tls(port, settings.hsts, self._certificates(settings.certificates))
+        """For the container as it was made: what the settings say now may not be mounted yet."""
+        settings = self.site.environment
+        secured, tls = compose_release.tls_of(self.described()), None
+        if secured is not None:
+            folder, port = secured
+            tls = Tls(port, settings.proxy.hsts, self._certificates(folder))
+        drain_s = settings.deploy.drain_timeout
         return haproxy.render(
             routes, health=health, drain_s=drain_s, tls=tls, maintenance=self.maintenance()
         )
@@ -96,35 +98,27 @@ class Traffic:
             raise HostFailed(f"{path} is not what deploy maintenance wrote") from error
 
     def _certificates(self, folder: Path) -> str:
-        """A digest of them. Raises ConfigurationError where there are none."""
+        """A digest of them; empty where there are none."""
         host, digest = self.site.host, hashlib.sha256()
         names = [name for name in host.names(folder) if not name.startswith(".")]
         for name in names:
             digest.update(host.read(folder / name))
-        if not names:
-            raise ConfigurationError(f"proxy.certificates: there is no file in {folder}")
-        return digest.hexdigest()[:12]
+        return digest.hexdigest()[:12] if names else ""
 
     def route(self, routes: tuple[Route, ...], health: str) -> None:
         """Makes the proxy send requests there, starting it where it does not run. When this
-        returns, every new connection goes there. On failure the configuration is as before."""
-        before = self._text()
+        returns, every new connection goes there. What HAProxy rejects changes nothing; after any
+        other failure the file names these routes, and they may be in force or not."""
         text = self._rendered(routes, health)
         running = self.running()
-        if running is not None and text == before and self._loaded(running, text):
-            return
         if running is None:
             self._write(text)
             self._start(text)
-            return
-        self._check(running, text)
-        self._write(text)
-        try:
+        elif text != self._text() or not self._loaded(running, text):
+            self._check(running, text)
+            self._write(text)
             self.site.engine.signal(running.id, "SIGUSR2")
             self._await(running, text)
-        except BaseException:
-            self._write(before)
-            raise
 
     def describe(self, rendered: Rendered) -> bytes:
         """The proxy as this configuration wants it. Raises ConfigurationError for what a proxy
@@ -139,7 +133,8 @@ class Traffic:
         )
         tls = environment.proxy.certificates
         if tls is not None:
-            self._certificates(tls)
+            if not self._certificates(tls):
+                raise ConfigurationError(f"proxy.certificates: there is no file in {tls}")
             published += compose_release.with_tls(environment.proxy.https)
         document = compose_release.proxy(
             rendered,
@@ -157,13 +152,9 @@ class Traffic:
         host = self.site.host
         return host.read(self.document) if host.exists(self.document) else b""
 
-    def declare(self, rendered: Rendered) -> bytes | None:
-        """Writes down how the proxy is to be; what stood there before, where it differs."""
-        wanted, before = self.describe(rendered), self.described()
-        if wanted == before:
-            return None
-        self.site.host.write(self.document, wanted)
-        return before
+    def declare(self, rendered: Rendered) -> None:
+        """Writes down how the proxy is to be, before it is made."""
+        self.site.host.write(self.document, self.describe(rendered))
 
     def make(self) -> None:
         """Its container and the networks, without starting it."""
@@ -171,15 +162,18 @@ class Traffic:
             self._write(haproxy.render((), health="/", drain_s=1))
         self.site.host.run(self.stack.create((PROXY,)), timeout_s=COMPOSE_S)
 
-    def replace(self, before: bytes) -> None:
-        """A new container in the place of the running one; `before` is what describes that."""
-        command = self.stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
-        try:
-            self.site.host.run(command, timeout_s=COMPOSE_S)
-            self.await_loaded()
-        except BaseException:
-            self.site.host.write(self.document, before)
-            raise
+    def replace(self, rendered: Rendered) -> None:
+        """A new container in the place of the running one. It is written down once it runs: killed
+        before that, the next deploy does it again."""
+        wanted = self.describe(rendered)
+        file = self.folder / "compose.next.json"
+        self.site.host.write(file, wanted)
+        stack = Stack(self.site.environment.project, file)
+        command = stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
+        self.site.host.run(command, timeout_s=COMPOSE_S)
+        self.await_loaded()
+        self.site.host.write(self.document, wanted)
+        self.site.host.remove(file)
 
     def by_hand(self) -> str:
         """What a person types to start it."""
@@ -215,10 +209,10 @@ class Traffic:
         inside = f"{haproxy.FOLDER}/{haproxy.CANDIDATE}"
         argv = ("docker", "exec", running.id, "haproxy", "-c", "-f", inside)
         done = self.site.host.run(Command(argv), timeout_s=CHECK_S, check=False)
+        self.site.host.remove(candidate)
         if not done.ok:
             said = (done.stderr + done.stdout).strip()
             raise ToolFailed("HAProxy rejects the new configuration", details=said)
-        self.site.host.remove(candidate)
 
     def _loaded(self, container: Container, text: str) -> bool:
         answer = self._ask(container, "/generation")

@@ -203,3 +203,13 @@ def proxy(
 
 def _read_only(folder: Path, inside: str) -> dict[str, Any]:
     return {"type": "bind", "source": str(folder), "target": inside, "read_only": True}
+
+
+def tls_of(document: bytes) -> tuple[Path, int] | None:
+    """The folder of certificates and the public port that a proxy was made with, if it has TLS."""
+    if not document:
+        return None
+    service = Rendered.parse(document).document["services"][PROXY]
+    folders = [v["source"] for v in service["volumes"] if v["target"] == haproxy.CERTIFICATES]
+    ports = [p["published"] for p in service["ports"] if p["target"] == haproxy.TLS_PORT]
+    return (Path(folders[0]), int(ports[0])) if folders and ports else None

@@ -41,7 +41,7 @@ image = "stockctl-testbed/haproxy:2.6"
 
 [deploy]
 strategy       = "rolling"
-health_timeout = "15s"
+health_timeout = "30s"
 stop_timeout   = "2s"
 drain_timeout  = "5s"
 watch          = "500ms"

@@ -16,7 +16,7 @@ from tests.e2e.rolling.conftest import Shop, make, take_away
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     made = make(tmp_path_factory.mktemp("failures") / "project")
-    made.deploy_settings(health_timeout="2s", watch="1s")
+    made.deploy_settings(health_timeout="30s", watch="1s")
     made.deployed("v1")
     yield made
     take_away(made)
@@ -38,12 +38,13 @@ def live(first: Shop) -> Iterator[Shop]:
     ("fault", "words"),
     [
         ({"CRASH": "1"}, ("ended by itself", "CRASH is set", "exit 3")),
-        ({"UNHEALTHY": "1"}, ("is not healthy after 2.0s", "GET /health: 503", "v2 listens")),
+        ({"UNHEALTHY": "1"}, ("is not healthy after 6.0s", "GET /health: 503", "v2 listens")),
     ],
 )
 def test_a_release_that_does_not_get_healthy(
     live: Shop, fault: dict[str, str], words: tuple[str, ...]
 ) -> None:
+    live.deploy_settings(health_timeout="6s")
     with live.load() as load:
         done = live.to("v2", **fault)
     assert done.code == 9

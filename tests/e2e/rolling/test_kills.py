@@ -93,6 +93,7 @@ def test_at_every_tenth_of_a_second(shared: Shop, verb: str, number: signal.Sign
                 process = shared.start_to(f"v{next(_versions)}")
             else:
                 process = shared.start("deploy", "rollback", "staging", "--yes")
+            shared.until(process, "(1)")  # its plan: from here on it does something
             due = time.monotonic() + tenths / 10
             while time.monotonic() < due and process.poll() is None:
                 time.sleep(0.01)

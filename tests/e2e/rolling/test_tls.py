@@ -27,6 +27,7 @@ def served(port: int) -> bytes:
 
 
 def test_certificates_redirect_and_hsts(shop: Shop) -> None:
+    shop.deployed("v0")
     folder = shop.root / "environments" / "certificates"
     folder.mkdir()
     certificate(folder, "first")
@@ -34,6 +35,7 @@ def test_certificates_redirect_and_hsts(shop: Shop) -> None:
     toml = shop.root / "environments" / "staging.toml"
     keys = f'[proxy]\ncertificates = "certificates"\nhttps = ["127.0.0.1:{port}"]\n'
     toml.write_text(toml.read_text().replace("[proxy]\n", keys))
+    assert shop.back("--to", "r0001").code == 4  # it is not in the proxy's way that TLS is to come
     assert shop.to("v1").code == 0
 
     plain = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=10)

@@ -9,7 +9,7 @@ import pytest
 
 from stockctl.core.errors import ConfigurationError
 from stockctl.system.compose import Rendered
-from stockctl.system.compose_release import beside, proxy, publications, volumes
+from stockctl.system.compose_release import beside, proxy, publications, tls_of, volumes, with_tls
 
 PORT = {"mode": "ingress", "host_ip": "127.0.0.1", "target": 5000, "published": "5001"}
 
@@ -128,3 +128,17 @@ def test_the_proxy_is_on_the_networks_of_the_released_services() -> None:
     assert [port["target"] for port in service["ports"]] == [8080, 8404]
     assert service["ports"][1]["host_ip"] == "127.0.0.1"
     assert service["volumes"][0]["read_only"] is True
+
+
+def test_tls_is_what_the_proxy_was_made_with() -> None:
+    made = proxy(
+        document(),
+        project="shop-prod",
+        services=("app",),
+        image="haproxy:lts-alpine",
+        published=with_tls(("0.0.0.0:5443",)),
+        folder=Path("/srv/proxy/config"),
+        certificates=Path("/srv/certificates"),
+    )
+    assert tls_of(made.to_bytes()) == (Path("/srv/certificates"), 5443)
+    assert tls_of(b"") is None

@@ -87,14 +87,6 @@ def test_shown_make_targets_exist() -> None:
     assert shown <= targets
 
 
-def test_what_the_readme_calls_missing_is_missing() -> None:
-    readme = (REPO / "README.md").read_text(encoding="utf-8")
-    section = readme.split("- Missing verbs:")[1].split("\n\n")[0]
-    for name in re.findall(r"`([a-z]+ [a-z]+)`", section):
-        with pytest.raises(AssertionError, match="there is no"):
-            _resolve(name.split())
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_somewhere(page: Path) -> None:
     for target in _LINK.findall(page.read_text(encoding="utf-8")):

@@ -46,6 +46,13 @@ def grants(acl: str, kind: str = "", owner: str = "") -> str:
           FROM aclexplode({full}) GROUP BY grantee, is_grantable ORDER BY 1)"""
 
 
+def row_of(oid: str) -> str:
+    """The row of pg_class, looked up. In a database that was made a moment ago the planner thinks
+    that there are few, and would compare each index with each relation; OFFSET keeps it from that.
+    """
+    return f"CROSS JOIN LATERAL (SELECT * FROM pg_class WHERE oid = {oid} OFFSET 0) AS c"
+
+
 def users(oid: str, catalog: str) -> str:
     """Whether somebody made it: not initdb, not an extension."""
     return f"""{oid} >= {FIRST_OID} AND NOT EXISTS (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.db.catalog.fragments import Query, role, users
+from stockctl.db.catalog.fragments import Query, role, row_of, users
 from stockctl.db.catalog.relations import NOT_ON_OWN, NOT_TEMPORARY
 
 CONSTRAINTS = Query(
@@ -45,7 +45,7 @@ SELECT 'index', c.oid, format('%I.%I', n.nspname, c.relname), i.indrelid::regcla
             FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attstattarget >= 0)],
        NULL, NULL::text[]
   FROM pg_index AS i
-  JOIN pg_class AS c ON c.oid = i.indexrelid
+  {row_of("i.indexrelid")}
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
  WHERE {NOT_TEMPORARY} AND n.nspname <> 'pg_toast' AND {NOT_ON_OWN.format("i.indrelid")}

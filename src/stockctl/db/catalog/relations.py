@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.db.catalog.fragments import Query, grants, options, role, users
+from stockctl.db.catalog.fragments import Query, grants, options, role, row_of, users
 
 # The ledger's tables are nobody's schema; %(own)s names them.
 _OWN = "relname = ANY(current_setting('stockctl.own')::text[])"
@@ -105,9 +105,9 @@ SELECT 'sequence', c.oid, format('%I.%I', n.nspname, c.relname), '',
            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjsubid > 0
              AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))],
        {role("c.relowner")}, {grants("c.relacl", "s", "c.relowner")}
-  FROM pg_class AS c
+  FROM pg_sequence AS s
+  {row_of("s.seqrelid")}
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  JOIN pg_sequence AS s ON s.seqrelid = c.oid
  WHERE {NOT_TEMPORARY} AND {users("c.oid", "pg_class")}
 """,
 )

@@ -27,6 +27,7 @@ _CONTROL = re.compile(
 # and `##[name]` anywhere in it (actions/runner, ActionCommand.cs), Azure's `##vso[name]`.
 _COMMAND = re.compile(r"^(\s*):(?=:[a-z])|##(?=(?:vso)?\[)", re.MULTILINE | re.IGNORECASE)
 PIPE_WIDTH = 1000  # columns: a row stays one line for whatever reads it
+LONG = 500  # rows from which on a table is only lined up
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,9 @@ class Output:
         if self._colourless(sys.stdout) and not sys.stdout.isatty():
             self._write(sys.stdout, "".join(_aligned(columns, self._cleaned(rows))))
             return
+        if len(rows) > LONG:
+            self._long_table(columns, rows)
+            return
         from rich.table import Table
         from rich.text import Text
 
@@ -139,6 +143,20 @@ class Output:
 
     def _cleaned(self, rows: Iterable[Row]) -> list[Row]:
         return [Row(tuple(self.clean(cell) for cell in row.cells), row.style) for row in rows]
+
+    def _long_table(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Without rich, which takes a second for each thousand rows, and without folding."""
+        cleaned: dict[str, str] = {}
+        for row in rows:
+            cleaned.update((cell, "") for cell in row.cells if cell not in cleaned)
+        cleaned = {cell: self.clean(cell) for cell in cleaned}
+        cells = [tuple(columns), *(tuple(cleaned[cell] for cell in row.cells) for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        styles = ["bold", *(row.style for row in rows)]
+        self.lines(
+            (("  ".join(map(str.ljust, each, widths)).rstrip(), style),)
+            for each, style in zip(cells, styles, strict=True)
+        )
 
     def lines(self, lines: Iterable[Line], *, beside: bool = False) -> None:
         """Lines that are clean already: data, or beside it; a full disk stops only the first."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.cli.output import Output, Row
+from stockctl.cli.output import LONG, Output, Row
 from stockctl.cli.reporter import TerminalReporter
 from stockctl.core.errors import StockctlError, Where
 from stockctl.core.progress import Line, Message, StepEnded, StepStarted, Transferred
@@ -157,3 +157,15 @@ def test_a_log_on_a_full_disk_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> 
     TerminalReporter(shown, verbose=False)(Message("careful", Severity.WARNING))
     with pytest.raises(OSError, match="No space left"):
         shown.findings([finding], beside=False)
+
+
+def test_a_long_table_is_lined_up_and_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten thousand rows take no minute, and show no secret."""
+    output = Output(as_json=False, no_color=True, quiet=False)
+    output.redactor.learn([Secret("hunter2hunter2")])
+    rows = [Row((f"row-{number}", "hunter2hunter2", "x")) for number in range(LONG + 1)]
+    output.table(("NAME", "B", "C"), rows, "none")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "NAME     B    C"
+    assert lines[1] == "row-0    ***  x"
+    assert len(lines) == LONG + 2

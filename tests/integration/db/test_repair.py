@@ -12,7 +12,6 @@ from stockctl.db.migration import read_migrations
 from stockctl.db.repair import As, Repair, plan_repair, repair, repairable
 from stockctl.db.session import LOCK_KEY
 
-pytestmark = on_each_postgres
 LEDGER = (
     "SELECT (SELECT count(*) FROM _yoyo_migration),"
     " (SELECT array_agg(state) FROM _stockctl_migrations)"
@@ -49,6 +48,7 @@ def half(bench: Bench) -> Bench:
     return bench
 
 
+@on_each_postgres
 def test_dirty_as_applied_is_applied_once(half: Bench) -> None:
     mend(half, "0001", As.APPLIED)
     assert half.query(LEDGER) == [(1, ["applied"])]
@@ -74,6 +74,7 @@ def test_a_down_script_that_began(bench: Bench, choice: As, state: str) -> None:
     assert marks == (1 if choice is As.APPLIED else 0)
 
 
+@on_each_postgres
 def test_changed_as_accepted_keeps_when_and_by_whom(bench: Bench) -> None:
     bench.write("0001_a", "CREATE TABLE a ();", "DROP TABLE a;")
     bench.migrate()
@@ -89,6 +90,7 @@ def test_changed_as_accepted_keeps_when_and_by_whom(bench: Bench) -> None:
     assert bench.query("SELECT up LIKE '%%opinions%%' FROM _stockctl_migrations") == [(True,)]
 
 
+@on_each_postgres
 def test_missing_as_reverted_is_forgotten_and_nothing_is_run(bench: Bench) -> None:
     bench.write("0001_a", "CREATE TABLE a ();", "DROP TABLE a;")
     bench.migrate()
@@ -112,6 +114,7 @@ def test_without_checksum_as_accepted_has_one(bench: Bench) -> None:
     assert bench.states() == {"0001_a": "changed"}
 
 
+@on_each_postgres
 @pytest.mark.parametrize("choice", [As.APPLIED, As.REVERTED])
 def test_an_invalid_index_is_neither_there_nor_gone(bench: Bench, choice: As) -> None:
     bench.query("CREATE TABLE precious (id int)")

@@ -52,7 +52,8 @@ class Bench:
         return [each.id for each in rollback(self.database, plan, **self.more(more))]
 
     def more(self, more: dict[str, Any]) -> dict[str, Any]:
-        defaults = {"lock_timeout_s": 2, "statement_timeout_s": 60, "lock_wait_s": 0}
+        # a session that has just been closed lives on for a moment, and its lock with it
+        defaults = {"lock_timeout_s": 2, "statement_timeout_s": 60, "lock_wait_s": 20}
         progress = Progress(self.report, self.clock)
         return {**defaults, "progress": progress, "clock": self.clock, **more}
 

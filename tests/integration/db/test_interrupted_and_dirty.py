@@ -72,7 +72,7 @@ def states(database: Database, folder: Path) -> list[State]:
 
 
 def run(
-    database: Database, folder: Path, wait_s: float = 0, lock_timeout_s: float = 2
+    database: Database, folder: Path, wait_s: float = 20, lock_timeout_s: float = 2
 ) -> list[str]:
     migrations = read_migrations(folder)
     plan = plan_migrate(read_status(database, migrations), migrations, to=None, phase=None)
@@ -97,7 +97,7 @@ def run_back(database: Database, folder: Path) -> list[str]:
         allow_data_loss=False,
         lock_timeout_s=2,
         statement_timeout_s=60,
-        lock_wait_s=0,
+        lock_wait_s=20,
     )
     return [each.id for each in done]
 
@@ -170,7 +170,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
 
 def test_the_holder_of_the_lock_is_named(database: Database, folder: Path) -> None:
     with child_in_the_middle(database, folder) as child, pytest.raises(Locked) as caught:
-        run(database, folder)
+        run(database, folder, wait_s=0)
     assert child.returncode == -signal.SIGKILL
     assert "stockctl db (" in str(caught.value)
     assert "from a local socket" in str(caught.value)

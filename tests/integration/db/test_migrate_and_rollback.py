@@ -46,7 +46,7 @@ class Project:
             progress=self.progress,
             lock_timeout_s=lock_timeout_s,
             statement_timeout_s=60,
-            lock_wait_s=0,
+            lock_wait_s=20,
         )
 
     def rollback(
@@ -61,7 +61,7 @@ class Project:
             allow_data_loss=allow_data_loss,
             lock_timeout_s=2,
             statement_timeout_s=60,
-            lock_wait_s=0,
+            lock_wait_s=20,
         )
 
     def query(self, text: str) -> list[tuple[object, ...]]:

@@ -27,9 +27,9 @@ def planned(bench: Bench, wanted: str, choice: As) -> Repair:
     return plan_repair(status(bench), read_migrations(bench.folder), wanted, choice)
 
 
-def mend(bench: Bench, wanted: str, choice: As) -> None:
+def mend(bench: Bench, wanted: str, choice: As, wait_s: float = 20) -> None:
     plan = planned(bench, wanted, choice)
-    repair(bench.database, plan, read_migrations(bench.folder), lock_wait_s=0)
+    repair(bench.database, plan, read_migrations(bench.folder), lock_wait_s=wait_s)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_not_while_somebody_migrates(half: Bench) -> None:
     with half.database.connect() as other:
         other.execute("SELECT pg_advisory_lock(%s::int, %s::int)", LOCK_KEY)
         with pytest.raises(Locked):
-            mend(half, "0001", As.REVERTED)
+            mend(half, "0001", As.REVERTED, wait_s=0)
 
 
 def test_out_of_order_is_refused_unless_allowed(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import threading
 import time
@@ -527,3 +528,32 @@ def test_a_program_that_was_started_does_not_inherit_the_lock(host: Host, tmp_pa
         assert host.holder(path) is None
         with suppress(DeadlineExceeded):
             child.check(0.1)
+
+
+# ---------------------------------------------------------------------- reach
+
+
+def test_a_port_of_that_machine_is_reached_from_here(host: Host) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = host.reach("127.0.0.1", server.getsockname()[1])
+        assert host.reach("127.0.0.1", server.getsockname()[1]) == address  # made once
+        with socket.create_connection(address, LIMIT_S) as near:
+            far, _ = server.accept()
+            with far:
+                near.sendall(b"question")
+                assert far.recv(100) == b"question"
+                far.sendall(b"answer")
+                far.shutdown(socket.SHUT_RDWR)
+            near.settimeout(LIMIT_S)
+            assert near.recv(100) == b"answer"
+            assert near.recv(100) == b""  # the end over there is the end here
+
+
+def test_nobody_at_a_port_is_an_end_and_not_a_wait(host: Host) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    address = host.reach("127.0.0.1", port)
+    with suppress(ConnectionError), socket.create_connection(address, LIMIT_S) as near:
+        near.settimeout(LIMIT_S)
+        assert near.recv(100) == b""

@@ -220,6 +220,8 @@ class Environment(Table):
             raise ValueError(
                 "[service] and database.embedded: a container cannot reach it, set url"
             )
+        if self.host.ssh is not None and database is not None and database.embedded:
+            raise ValueError("database.embedded runs on this machine: with host.ssh set url")
         if self.service is None and database is not None and database.service:
             raise ValueError("database.service needs [service], whose compose files have it")
         return self

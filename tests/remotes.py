@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError
 
 from stockctl.backup.stores.s3_client import S3Options, connect
 from stockctl.core.secret import Secret
-from stockctl.system.ssh_line import Address, Target
+from stockctl.system.ssh_address import Address, Target
 
 REPO = Path(__file__).parents[1]
 SSHD_CONFIG = """\

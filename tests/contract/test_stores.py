@@ -23,7 +23,7 @@ from stockctl.backup.stores.sftp import SftpStore
 from stockctl.core.errors import Locked, StoreFailed
 from stockctl.system.host import Holder
 from stockctl.system.ssh import SshHost
-from stockctl.system.ssh_line import Address, Target
+from stockctl.system.ssh_address import Address, Target
 
 HOLDER = Holder("anna@desk", "backup create", datetime(2026, 11, 22, 3, tzinfo=UTC))
 

@@ -60,7 +60,7 @@ def _s3(opened: Opened, settings: BackupSettings) -> Store:
 def _sftp(settings: BackupSettings) -> Store:
     from stockctl.backup.stores.sftp import SftpStore
     from stockctl.system.ssh import SshHost
-    from stockctl.system.ssh_line import Address, Target
+    from stockctl.system.ssh_address import Address, Target
 
     assert settings.known_hosts is not None
     target = Target(

@@ -183,7 +183,7 @@ def _host(loaded: Loaded) -> Host:
     if settings.ssh is None:
         return LocalHost()
     from stockctl.system.ssh import SshHost
-    from stockctl.system.ssh_line import Address, Target
+    from stockctl.system.ssh_address import Address, Target
 
     jump = Address.parse(settings.jump) if settings.jump else None
     host = SshHost(

@@ -14,7 +14,7 @@ from stockctl.deploy.site import Site
 from stockctl.system import compose_release
 from stockctl.system.compose import Rendered, Stack, down
 from stockctl.system.compose_release import project_of
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 from stockctl.system.haproxy import Route, Server
 from stockctl.system.http import Request, Response, send
 

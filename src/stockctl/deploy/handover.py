@@ -20,7 +20,7 @@ from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
 from stockctl.system.compose import Rendered
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 from stockctl.system.http import Request, send
 
 BEYOND_S = 120.0  # what the engine may take beyond the stop timeout

@@ -6,7 +6,7 @@ from stockctl.core.errors import Unhealthy
 from stockctl.core.units import format_duration
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 from stockctl.system.http import Request, Response, send
 
 POLL_S = 0.2

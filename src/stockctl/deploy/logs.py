@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from stockctl.core.errors import HostFailed, StockctlError, UsageError
 from stockctl.deploy.site import Site
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 
 LOOK_S = 1.0  # how often `follow` looks for containers that are new
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stockctl.deploy.site import Site
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 from stockctl.system.http import Request, send
 from stockctl.system.service_metrics import Sample, parse
 

@@ -14,7 +14,8 @@ from stockctl.core.secret import Secret
 from stockctl.deploy.release import Release, Releases
 from stockctl.env.model import Environment, Service
 from stockctl.system.compose import Stack
-from stockctl.system.engine import Container, Engine
+from stockctl.system.container import Container
+from stockctl.system.engine import Engine
 from stockctl.system.host import Host
 from stockctl.system.journal_file import Journal
 from stockctl.system.local import LocalHost

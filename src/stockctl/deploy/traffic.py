@@ -22,7 +22,7 @@ from stockctl.deploy.site import Site
 from stockctl.system import compose_release, haproxy
 from stockctl.system.compose import Rendered, Stack
 from stockctl.system.compose_release import PROXY
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 from stockctl.system.haproxy import Counters, Maintenance, Route, Tls
 from stockctl.system.http import Request, send
 

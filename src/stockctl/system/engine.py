@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
-from stockctl.system.compose import PROJECT_LABEL, RELEASE_LABEL, WEB_LABEL
+from stockctl.system.compose import PROJECT_LABEL
+from stockctl.system.container import Container, LogLine, Usage, container_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -18,60 +18,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60
 SILENT_S = 30 * 86400
 _HINT = "Is it running, and may you use it? stockctl doctor"
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """What the engine says of one container."""
-
-    id: str
-    name: str
-    service: str
-    image_id: str
-    release: str | None
-    status: str  # created, running, paused, restarting, exited, dead
-    health: str | None  # starting, healthy, unhealthy; None where the image has no check
-    exit_code: int
-    restarts: int
-    project: str = ""
-    web_port: int | None = None  # it takes requests at this port
-    published: tuple[tuple[int, int], ...] = ()  # port inside, port on this machine
-
-    @property
-    def url(self) -> str | None:
-        """Where its web port is reached from this machine."""
-        port = dict(self.published).get(self.web_port or 0)
-        return f"http://127.0.0.1:{port}" if port else None
-
-    @property
-    def state(self) -> str:
-        """For a person: `restarting, exit 3, started 2 times, unhealthy`."""
-        ended = f"exit {self.exit_code}, started {self.restarts + 1} times" if self.gave_up else ""
-        return ", ".join(part for part in (self.status, ended, self.health) if part)
-
-    @property
-    def gave_up(self) -> bool:
-        """It has ended, or is being started again and again."""
-        return self.status in ("exited", "dead", "restarting") or self.restarts > 0
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line, and when the engine got it (RFC 3339, nanoseconds)."""
-
-    at: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a container has taken of the processors since it started, and takes of memory now,
-    without what the kernel only caches. `limit_bytes`: its own limit, else the machine's."""
-
-    cpu_s: float
-    processors: int
-    memory_bytes: float
-    limit_bytes: float
 
 
 def load_sdk() -> None:
@@ -146,7 +92,7 @@ class Engine:
                 filters={"label": wanted},
                 ignore_removed=True,  # one may go between the list and the look at it
             )
-            return tuple(sorted((_container(c.attrs) for c in found), key=lambda c: c.name))
+            return tuple(sorted((container_of(c.attrs) for c in found), key=lambda c: c.name))
 
     def logs(self, container_id: str, lines: int) -> str:
         """The last lines that a container wrote."""
@@ -275,31 +221,6 @@ class Engine:
             except APIError as error:
                 if error.status_code != 409:  # 409: a container still uses it
                     raise
-
-
-def _container(attributes: dict[str, Any]) -> Container:
-    labels, state = attributes["Config"]["Labels"], attributes["State"]
-    return Container(
-        id=attributes["Id"],
-        name=attributes["Name"].lstrip("/"),
-        service=labels["com.docker.compose.service"],
-        image_id=attributes["Image"],
-        release=labels.get(RELEASE_LABEL),
-        status=state["Status"],
-        health=state.get("Health", {}).get("Status"),
-        exit_code=state["ExitCode"],
-        restarts=attributes["RestartCount"],
-        project=labels.get("com.docker.compose.project", ""),
-        web_port=int(labels[WEB_LABEL]) if WEB_LABEL in labels else None,
-        published=tuple(_published(attributes)),
-    )
-
-
-def _published(attributes: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """A port may be bound twice, for IPv4 and IPv6; IPv4 comes first."""
-    for inside, bound in (attributes.get("NetworkSettings", {}).get("Ports") or {}).items():
-        if bound:
-            yield int(inside.partition("/")[0]), int(bound[0]["HostPort"])
 
 
 @contextmanager

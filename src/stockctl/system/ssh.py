@@ -20,7 +20,8 @@ from stockctl.core.errors import HostFailed
 from stockctl.system import lock_note, ssh_scripts
 from stockctl.system.host import Holder
 from stockctl.system.running import OnLine, Running, run
-from stockctl.system.ssh_line import Line, Target, answering
+from stockctl.system.ssh_address import Target
+from stockctl.system.ssh_line import Line, answering
 from stockctl.system.ssh_process import RemoteChild
 from stockctl.system.tunnel import Tunnels
 from stockctl.system.watchdog import SCRIPT

@@ -2,67 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stockctl.core.errors import HostFailed
+from stockctl.system.ssh_address import Address, Target
+from stockctl.system.ssh_refusals import changed, not_let_in, unexpected_key, unknown
 
 if TYPE_CHECKING:
-    from paramiko import Channel, PKey, SFTPClient, SSHClient
+    from paramiko import Channel, SFTPClient, SSHClient
 
-PORT = 22
 CONNECT_S = 20.0
 KEEPALIVE_S = 15  # so that a line that died without a word is noticed within SILENT_S
 SILENT_S = 60
 WINDOW = 8 << 20  # bytes under way on one channel; paramiko's 2 MB throttle a line with latency
-_ADDRESS = re.compile(
-    r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?"
-    r"(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """`user@host:port`, as it is written."""
-
-    host: str
-    user: str | None = None
-    port: int = PORT
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Raises ValueError."""
-        found = _ADDRESS.fullmatch(text)
-        port = int(found["port"] or PORT) if found else 0
-        if not found or not 0 < port < 65536:
-            raise ValueError(f'expected "user@host" or "user@host:port", got {text!r}')
-        return cls(found["host"].strip("[]"), found["user"], port)
-
-    def __str__(self) -> str:
-        return f"{self.user}@{self.host}" if self.user else self.host
-
-    @property
-    def known_as(self) -> str:
-        """How a known_hosts file names it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
-        return self.host if self.port == PORT else f"[{self.host}]:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to go. `identity_file` None: the keys that the running ssh-agent holds. `jump` is a
-    machine on the way, whose key is in the same `known_hosts`."""
-
-    address: Address
-    known_hosts: Path
-    identity_file: Path | None = None
-    jump: Address | None = None
 
 
 class Line:
@@ -175,13 +131,13 @@ def _connect(
             transport_factory=_transport(),
         )
     except paramiko.BadHostKeyException as error:
-        raise _changed(address, target.known_hosts, error.key) from None
+        raise changed(address, target.known_hosts, error.key) from None
     except paramiko.AuthenticationException as error:
-        raise _not_let_in(address, key, error) from error
+        raise not_let_in(address, key, error) from error
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
-        shown = _unexpected_key(client, address)
+        shown = unexpected_key(client, address)
         if shown is not None:
-            raise _unknown(address, target.known_hosts, shown) from None
+            raise unknown(address, target.known_hosts, shown) from None
         raise HostFailed(f"cannot connect to {address}: {error or 'it hung up'}") from error
     transport = client.get_transport()
     assert transport is not None
@@ -212,61 +168,6 @@ def _load_known_hosts(client: SSHClient, file: Path) -> None:
         return  # nobody is known, which the policy says with what to do
     except (OSError, InvalidHostKey, UnicodeDecodeError) as error:
         raise HostFailed(f"cannot read the known hosts in {file}: {error}") from error
-
-
-def _unknown(address: Address, file: Path, shown: PKey) -> HostFailed:
-    return HostFailed(
-        f"{address.host} is not in {file}; it shows {_shown(shown)}",
-        details="Compare with what `ssh-keygen -lf` prints for /etc/ssh/ssh_host_*_key.pub there.",
-        hint=f"If it is the same: {_scan(address)} >> {file}",
-    )
-
-
-def _changed(address: Address, file: Path, shown: PKey) -> HostFailed:
-    return HostFailed(
-        f"the host key of {address.host} is not the one in {file}; it shows {_shown(shown)}",
-        details="Either the machine was set up anew, or somebody stands between you and it."
-        " Nothing was sent.",
-        hint=f"Ask who set it up. Then: ssh-keygen -f {file} -R '{address.known_as}',"
-        f" and {_scan(address)} >> {file}",
-    )
-
-
-def _not_let_in(address: Address, key: Path | None, error: Exception) -> HostFailed:
-    from paramiko import PasswordRequiredException
-
-    if isinstance(error, PasswordRequiredException):
-        return HostFailed(
-            f"the key {key} has a passphrase, and nobody is asked for it here",
-            hint=f"Leave identity_file out and load it into the agent: ssh-add {key}",
-        )
-    with_what = f"the key {key}" if key else "the keys of the ssh-agent"
-    return HostFailed(
-        f"{address} does not let us in with {with_what}",
-        hint="Its public key must be in that user's ~/.ssh/authorized_keys on that machine.",
-    )
-
-
-def _unexpected_key(client: SSHClient, address: Address) -> PKey | None:
-    """What a machine showed whose key nobody has noted."""
-    from paramiko import SSHException
-
-    transport = client.get_transport()
-    if transport is None or client.get_host_keys().lookup(address.known_as) is not None:
-        return None
-    try:
-        return transport.get_remote_server_key()
-    except SSHException:
-        return None
-
-
-def _shown(key: PKey) -> str:
-    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
-    return f"{key.get_name()} SHA256:{digest}"
-
-
-def _scan(address: Address) -> str:
-    return f"ssh-keyscan -p {address.port} {address.host}"
 
 
 def _transport() -> Any:

@@ -12,7 +12,8 @@ import pytest
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
 from stockctl.system.compose import RELEASE_LABEL
-from stockctl.system.engine import Container, Engine, Usage
+from stockctl.system.container import Container, Usage
+from stockctl.system.engine import Engine
 
 Answer = tuple[int, Any]
 

@@ -20,7 +20,7 @@ from stockctl.core.secret import Secret
 from stockctl.system.host import Holder
 from stockctl.system.local import LocalHost
 from stockctl.system.ssh import SshHost
-from stockctl.system.ssh_line import Address, Target
+from stockctl.system.ssh_address import Address, Target
 
 HOLDER = Holder("ada@desk", "deploy", datetime(2026, 11, 22, 3, 0, tzinfo=UTC))
 

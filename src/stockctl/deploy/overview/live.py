@@ -9,7 +9,7 @@ from stockctl.core.units import format_age, format_duration, format_instant
 from stockctl.deploy.overview.part import RELEASE, SERVICE, Advice, Level, Part
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
-from stockctl.system.engine import Container
+from stockctl.system.container import Container
 
 
 def live_part(site: Site) -> Part:

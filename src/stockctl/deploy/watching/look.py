@@ -12,7 +12,7 @@ from stockctl.deploy.site import Site
 from stockctl.deploy.watching.judge import Look
 from stockctl.smoke.run import smoke
 from stockctl.smoke.suite import select
-from stockctl.system.engine import Container, Usage
+from stockctl.system.container import Container, Usage
 from stockctl.system.http import Request, send
 from stockctl.system.postgres import errors
 

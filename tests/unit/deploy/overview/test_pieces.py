@@ -24,7 +24,8 @@ from stockctl.deploy.overview.part import Level, Part
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
 from stockctl.env.model import Environment
-from stockctl.system.engine import Container, Engine
+from stockctl.system.container import Container
+from stockctl.system.engine import Engine
 from stockctl.system.journal_file import Journal
 from stockctl.system.local import LocalHost
 

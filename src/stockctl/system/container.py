@@ -1,0 +1,88 @@
+"""What the Docker engine says of a container: nouns, free of I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from stockctl.system.compose import RELEASE_LABEL, WEB_LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the engine says of one container."""
+
+    id: str
+    name: str
+    service: str
+    image_id: str
+    release: str | None
+    status: str  # created, running, paused, restarting, exited, dead
+    health: str | None  # starting, healthy, unhealthy; None where the image has no check
+    exit_code: int
+    restarts: int
+    project: str = ""
+    web_port: int | None = None  # it takes requests at this port
+    published: tuple[tuple[int, int], ...] = ()  # port inside, port on this machine
+
+    @property
+    def url(self) -> str | None:
+        """Where its web port is reached from this machine."""
+        port = dict(self.published).get(self.web_port or 0)
+        return f"http://127.0.0.1:{port}" if port else None
+
+    @property
+    def state(self) -> str:
+        """For a person: `restarting, exit 3, started 2 times, unhealthy`."""
+        ended = f"exit {self.exit_code}, started {self.restarts + 1} times" if self.gave_up else ""
+        return ", ".join(part for part in (self.status, ended, self.health) if part)
+
+    @property
+    def gave_up(self) -> bool:
+        """It has ended, or is being started again and again."""
+        return self.status in ("exited", "dead", "restarting") or self.restarts > 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line, and when the engine got it (RFC 3339, nanoseconds)."""
+
+    at: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container has taken of the processors since it started, and takes of memory now,
+    without what the kernel only caches. `limit_bytes`: its own limit, else the machine's."""
+
+    cpu_s: float
+    processors: int
+    memory_bytes: float
+    limit_bytes: float
+
+
+def container_of(attributes: dict[str, Any]) -> Container:
+    labels, state = attributes["Config"]["Labels"], attributes["State"]
+    return Container(
+        id=attributes["Id"],
+        name=attributes["Name"].lstrip("/"),
+        service=labels["com.docker.compose.service"],
+        image_id=attributes["Image"],
+        release=labels.get(RELEASE_LABEL),
+        status=state["Status"],
+        health=state.get("Health", {}).get("Status"),
+        exit_code=state["ExitCode"],
+        restarts=attributes["RestartCount"],
+        project=labels.get("com.docker.compose.project", ""),
+        web_port=int(labels[WEB_LABEL]) if WEB_LABEL in labels else None,
+        published=tuple(_published(attributes)),
+    )
+
+
+def _published(attributes: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """A port may be bound twice, for IPv4 and IPv6; IPv4 comes first."""
+    for inside, bound in (attributes.get("NetworkSettings", {}).get("Ports") or {}).items():
+        if bound:
+            yield int(inside.partition("/")[0]), int(bound[0]["HostPort"])

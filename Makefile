@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 WORKERS ?= 4
 
-.PHONY: help setup demo test campaign check docs lock bench testbed clean
+.PHONY: help setup demo test campaign check docs lock bench testbed image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,17 @@ campaign: $(STAMP) ## kills and faults at every step, exhaustively; takes long
 	@tests/testbed/up.sh
 	@base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; $(BIN)/pytest -q -m campaign --basetemp="$$base" tests
 
+image: $(STAMP) build/wheels/.lock ## the image of `backup schedule --via compose`, tagged with the version
+	@$(BIN)/python -m hatchling build -t wheel -d build/wheel >/dev/null
+	@printf 'services:\n  image:\n    image: "stockctl:%s"\n    build: "%s"\n' "$$($(BIN)/python -c 'import stockctl; print(stockctl.__version__)')" "$(CURDIR)" \
+	  | docker compose --project-name stockctl-image --progress plain --file - build
+
+build/wheels/.lock: requirements.txt
+	@rm -rf build/wheels build/wheel
+	@$(BIN)/python -m pip download -qq --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+	  --python-version 3.11 -d build/wheels -r requirements.txt
+	@cp requirements.txt $@
+
 bench: $(STAMP) ## figures, as ratios against a named baseline in one run
 	@for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
@@ -54,7 +65,9 @@ docs: $(STAMP) ## write the generated pages
 lock: $(STAMP) ## pin the newest packages that pyproject.toml allows
 	@uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements-dev.txt
+	@uv pip compile pyproject.toml --constraint requirements-dev.txt --universal --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet -o requirements.txt
 
 clean: ## stop what the test bed started, remove what the build made; images and packages stay
 	@tests/testbed/down.sh || true
-	@rm -rf .venv .testbed .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .testbed build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

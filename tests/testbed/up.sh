@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 times=""
 all=$EPOCHREALTIME
-for step in engine compose base-image images age backup pgbouncer postgres sshd seaweedfs prometheus k6; do
+for step in engine compose base-image images image age backup pgbouncer postgres sshd seaweedfs prometheus k6; do
   began=$EPOCHREALTIME
   code=0
   "$TESTBED/$step.sh" || code=$?

@@ -13,7 +13,7 @@ import typer
 from stockctl.cli.backup import app
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
-from stockctl.cli.wiring import open_environment
+from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import UsageError
 from stockctl.env.needs import BACKUP
 
@@ -27,13 +27,14 @@ class Via(Enum):
 
     CRON = "cron"
     SYSTEMD = "systemd"
+    COMPOSE = "compose"
 
 
 @verb(
     app,
     "schedule",
-    example="stockctl backup schedule prod --print\nstockctl backup schedule prod --install",
-    exits=(3, 6),
+    example="stockctl backup schedule prod\nstockctl backup schedule prod --via compose --install",
+    exits=(3, 4, 6),
 )
 def schedule(
     session: Session,
@@ -42,20 +43,27 @@ def schedule(
     install: Annotated[bool, typer.Option("--install", help="Put it in place.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
     show: Annotated[bool, typer.Option("--print", help="Show it, change nothing.")] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="Stay, wait for the times, make the backups.")
+    ] = False,
+    now: Annotated[bool, typer.Option("--now", help="With --run: make one at once, too.")] = False,
 ) -> Result:
     """Makes backups without anybody being there: at `backup.schedule`, then prunes.
 
     Default: --print. What it installs works as it stands, with the little that cron gives a job;
     installed again, it replaces itself. Two never overlap. For cron it is a line of your crontab,
-    for systemd a timer (of the machine for root, else of yours).
+    for systemd a timer (of the machine for root, else of yours), for compose a container that is
+    not root. --run is what runs in that container, and in any other place without a cron.
     """
-    if install + remove + show > 1:
-        raise UsageError("give one of --install, --remove, --print")
+    _check(install + remove + show + run, via, run, now)
     opened = open_environment(session, name, needs=BACKUP)
     made = _job(session, name, opened.environment.backup.schedule)
-    table = _timetable(via)
+    if run:
+        return _stay(session, made, now)
+    table = _timetable(via, opened)
     text = table.text(made)
     if install:
+        _prepare(via, opened)
         changed = table.install(made)
         done = f"installed for {made.calendar}" if changed else "is installed already"
     elif remove:
@@ -68,6 +76,29 @@ def schedule(
     return Result({"schedule": {"via": via.value, "text": text, "changed": changed}})
 
 
+def _check(given: int, via: Via, run: bool, now: bool) -> None:
+    if given > 1:
+        raise UsageError("give one of --install, --remove, --print, --run")
+    if run and via is not Via.CRON:
+        raise UsageError("--run is itself the one who calls: without --via")
+    if now and not run:
+        raise UsageError("--now belongs to --run")
+
+
+def _stay(session: Session, made: Job, now: bool) -> Result:
+    from stockctl.deploy.timekeeper import keep_time
+    from stockctl.system.local import LocalHost
+
+    keep_time(made, LocalHost(), session.clock, session.output.line, at_once=now)
+
+
+def _prepare(via: Via, opened: Opened) -> None:
+    if via is Via.COMPOSE:
+        from stockctl.cli.backup_box import prepare
+
+        prepare(opened)
+
+
 def _job(session: Session, name: str, times: str | None) -> Job:
     from stockctl.backup.schedule import job
 
@@ -77,9 +108,15 @@ def _job(session: Session, name: str, times: str | None) -> Job:
     return job(name, session.project().folder.parent.absolute(), program, times, os.environ)
 
 
-def _timetable(via: Via) -> Timetable:
+def _timetable(via: Via, opened: Opened) -> Timetable:
     from stockctl.deploy.timetable import Crontab, SystemdTimers
     from stockctl.system.local import LocalHost
+
+    if via is Via.COMPOSE:
+        from stockctl.cli.backup_box import box, file
+        from stockctl.deploy.timetable_compose import ComposeService
+
+        return ComposeService(LocalHost(), file(opened), box(opened))
 
     if via is Via.CRON:
         return Crontab(LocalHost())

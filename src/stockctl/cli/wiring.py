@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what they need is imported when something is opened: not fo
     from stockctl.system.journal_file import Journal
     from stockctl.system.postgres import Database
 
+CLIENT_TOOLS = "STOCKCTL_CLIENT_TOOLS"
 _OWN_MIGRATOR = (
     "The service has a migrator of its own: each deploy runs `{}` (deploy.release_command)."
     " What that does to the database is not seen here."
@@ -205,7 +206,10 @@ def _database(environment: Environment, settings: DatabaseSettings | None, host:
     if environment.host.ssh is not None:
         there, port = host.reach(dsn.host, dsn.port)
         dsn = replace(dsn, host=there, port=port)
-    prefix = compose.enter(environment.project, settings.service) if settings.service else ()
+    # in our own image, which has the clients and no engine
+    here = os.environ.get(CLIENT_TOOLS) == "here"
+    inside = settings.service if not here else None
+    prefix = compose.enter(environment.project, inside) if inside else ()
     return Database(dsn, ClientTools(prefix=prefix))
 
 

@@ -1,12 +1,14 @@
-"""A cron expression: what `backup.schedule` says, for cron and for systemd."""
+"""A cron expression: what `backup.schedule` says, for cron, for systemd and for us."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 _PART = re.compile(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?")
+_LONGEST = 8 * 366 + 1  # days from one 29 February to the next, over a year like 2100
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 
@@ -29,6 +31,32 @@ class Calendar:
 
     def __str__(self) -> str:
         return " ".join(self.fields)
+
+    def after(self, now: datetime) -> datetime:
+        """The next time, later than `now`; both as the clock on the wall shows them, without a
+        zone. Raises ValueError where there is none, as for 30 February."""
+        minute, hour = self.fields[:2]
+        hours, minutes = _values(hour, "hour", 0, 23), _values(minute, "minute", 0, 59)
+        times = [time(hour, minute) for hour in hours for minute in minutes]
+        for days in range(_LONGEST):
+            day = now.date() + timedelta(days=days)
+            if self._is_on(day):
+                for each in times:
+                    if (found := datetime.combine(day, each)) > now:
+                        return found
+        raise ValueError(f"{self} never comes")
+
+    def _is_on(self, day: date) -> bool:
+        """Cron joins a day and a weekday by "or" where both are given (crontab(5))."""
+        of_month, month, weekday = self.fields[2:]
+        if day.month not in _values(month, "month", 1, 12):
+            return False
+        on_day = day.day in _values(of_month, "day", 1, 31)
+        weekdays = {value % 7 for value in _values(weekday, "weekday", 0, 7)}
+        on_weekday = day.isoweekday() % 7 in weekdays
+        if of_month.startswith("*") or weekday.startswith("*"):
+            return on_day and on_weekday
+        return on_day or on_weekday
 
     def on_calendar(self) -> str:
         """The same for a systemd timer (systemd.time(7), "Calendar Events"). Raises ValueError for

@@ -17,7 +17,13 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.cli.watching import watch_and_withdraw
 from stockctl.cli.wiring import open_environment
-from stockctl.core.errors import NoProject, UnknownEnvironment, UsageError
+from stockctl.core.errors import (
+    ConfigurationError,
+    NoProject,
+    UnknownEnvironment,
+    UsageError,
+    Where,
+)
 
 if TYPE_CHECKING:
     from stockctl.deploy.image import Commit
@@ -48,6 +54,8 @@ class DeployGroup(PlainGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
+        if name in self.commands and name != TEMPLATE:
+            self._refuse_ambiguous(ctx, name)
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             from difflib import get_close_matches
 
@@ -59,6 +67,18 @@ class DeployGroup(PlainGroup):
                 f"no environment and no verb {name}", hint=f"{guess}There are: {', '.join(names)}."
             )
         return super().resolve_command(ctx, args)
+
+    def _refuse_ambiguous(self, ctx: Any, verb: str) -> None:
+        """An environment that is called like a verb would be hidden by it: neither is meant then.
+        Raises ConfigurationError."""
+        with suppress(NoProject):
+            project = ctx.obj.project()
+            if verb in project.names():
+                raise ConfigurationError(
+                    f"{verb} is a verb of stockctl deploy, and an environment is called so",
+                    where=Where(project.label(project.file(verb))),
+                    hint=f"Give that file another name: environments/my-{verb}.toml, say.",
+                )
 
 
 app = group(

@@ -15,6 +15,7 @@ import pytest
 
 from stockctl import __version__
 from stockctl.cli.app import GROUPS, run
+from stockctl.env.rules.names import VERBS_OF_DEPLOY
 
 REPOSITORY = Path(__file__).parents[3]
 CANARY = "c4n4ryV4s0nJq8Lk2PzXw7Rt5Yb1Gm9Hc3Df6E"
@@ -316,3 +317,25 @@ def test_a_folder_that_cannot_be_made_is_a_host_failure(call: Call, project: Pat
     (project / ".stockctl").write_text("a file in the way")
     code, out, _ = call("doctor", "prod", "--json")
     assert (code, document(out)["error"]["code"]) == (6, "HOST")
+
+
+# ------------------------------------------------------------ deploy ENV | VERB
+
+DEPLOY_VERBS = [verb.split()[1] for verb in verbs() if verb.startswith("deploy ")]
+DEPLOY_VERBS.remove("staging")
+
+
+@pytest.mark.parametrize("verb", DEPLOY_VERBS)
+def test_an_environment_called_like_a_verb_of_deploy_is_refused_not_hidden(
+    call: Call, project: Path, verb: str
+) -> None:
+    assert verb in VERBS_OF_DEPLOY  # so that `env validate` and `env init` know it as well
+    file = project / "environments" / f"{verb}.toml"
+    file.touch()
+    code, out, _ = call("--json", "deploy", verb, "staging")
+    error = document(out)["error"]
+    assert (code, error["code"]) == (3, "CONFIGURATION")
+    assert f"environments/{verb}.toml" in json.dumps(error)
+    assert "another name" in error["hint"]
+    file.unlink()
+    assert "another name" not in call("deploy", verb, "--help")[1]

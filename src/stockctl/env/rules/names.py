@@ -12,7 +12,7 @@ from stockctl.env.rules.base import Subject, found, prod, rule
 VERBS_OF_DEPLOY = frozenset(
     [
         *("rollback", "status", "history", "logs", "exec", "preflight", "rehearse", "watch"),
-        *("contract", "lock", "unlock", "maintenance"),
+        *("contract", "lock", "unlock", "maintenance", "tidy"),
     ]
 )
 

@@ -25,7 +25,6 @@ from stockctl.system.http import Request, send
 
 BEYOND_S = 120.0  # what the engine may take beyond the stop timeout
 PROBE_S = 0.02
-TYPICAL_GAP_S = 0.5  # measured: from the end of the old container until the proxy listens
 ANSWER_S = 1.0
 
 _SCRIPT = """

@@ -14,8 +14,9 @@ def outage_ahead(site: Site, plan: DeployPlan) -> str:
     if handover.needed(site):
         stop = format_duration(site.environment.deploy.stop_timeout)
         return (
-            "once, when the proxy takes the port over from the running container: about"
-            f" {format_duration(handover.TYPICAL_GAP_S)}, and what it takes to stop, at most {stop}"
+            "once, when the proxy takes the port over from the running container: for as long"
+            f" as that takes to stop, at most {stop}, and a container to start. What it was is"
+            " measured and told"
         )
     if plan.previous is None:
         return "none: nothing serves yet"

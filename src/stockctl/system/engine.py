@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -235,6 +236,17 @@ def _errors(doing: str) -> Iterator[None]:
         said = error.explanation or str(error)
         raise ToolFailed(f"the Docker engine cannot {doing}: {said}") from error
     except (DockerException, RequestException) as error:
+        _let_go(error)
         raise EngineUnavailable(
             "the Docker engine does not answer", details=str(error), hint=_HINT
         ) from error
+
+
+def _let_go(error: BaseException) -> None:
+    """A socket that the SDK could not connect is in a variable of its frames
+    (docker/transport/unixconn.py), and they are in a cycle with the error: it would be open until
+    Python looks for cycles, which it seldom does here."""
+    each: BaseException | None = error
+    while each is not None:
+        traceback.clear_frames(each.__traceback__)
+        each = each.__context__

@@ -45,7 +45,6 @@ defaults
   mode http
   log global
   option dontlog-normal
-  option forwardfor
   option redispatch
   retries 3
   timeout connect 5s
@@ -60,6 +59,10 @@ frontend public
   bind :{public_port}
   # in a reload an idle connection is closed with its next answer, not under a request on its way
   option idle-close-on-response
+  # the service believes what we say of the client; what the client says itself must not get through
+  http-request del-header Forwarded
+  http-request del-header X-Real-IP
+  http-request set-header X-Forwarded-For %[src]
 {scheme}
   default_backend release
 

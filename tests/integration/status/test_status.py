@@ -203,6 +203,36 @@ def test_what_is_wrong_in_the_file_hides_nothing_else(folder: Path, url: str) ->
     assert "✓ live" in done.stdout
 
 
+QUICK = """
+import stockctl.cli.status
+from stockctl.cli.app import main
+stockctl.cli.status.REFRESH_S = 0.01
+main()
+"""
+
+
+@pytest.mark.parametrize("engine", ["unix:///nowhere/docker.sock", "unix:///var/run/docker.sock"])
+def test_many_looks_keep_no_more_open_than_one(folder: Path, engine: str) -> None:
+    """Whether the engine is there or not: without one each look left two sockets behind."""
+    counts = []
+    with subprocess.Popen(
+        [sys.executable, "-c", QUICK, "status", "prod", "--watch"],
+        cwd=folder,
+        env={**environment(), "DOCKER_HOST": engine},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("shop · prod"):
+                counts.append(len(list(Path(f"/proc/{process.pid}/fd").iterdir())))
+            if len(counts) == 15:
+                break
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert max(counts[2:]) <= max(counts[:2]) + 5, counts
+
+
 def test_watching_ends_with_ctrl_c_and_is_no_failure(folder: Path) -> None:
     with subprocess.Popen(
         [PROGRAM, "status", "prod", "--watch"],

@@ -52,6 +52,19 @@ def test_the_generation_is_that_of_the_text() -> None:
     assert haproxy.generation("global\n") == ""
 
 
+def test_the_proxy_alone_says_who_the_client_is() -> None:
+    tls = haproxy.Tls(port=443, hsts_s=0, digest="abc")
+    for text in (rendered(OLD), render((OLD,), health="/", drain_s=1, tls=tls)):
+        public = text.partition("frontend public")[2].partition("backend release")[0]
+        lines = [line.strip() for line in public.splitlines()]
+        assert "http-request set-header X-Forwarded-For %[src]" in lines
+        assert {"http-request del-header Forwarded", "http-request del-header X-Real-IP"} <= {
+            *lines
+        }
+        assert any(line.startswith("http-request set-header X-Forwarded-Proto") for line in lines)
+        assert "forwardfor" not in text  # it would add to what the client claims
+
+
 CSV = """\
 # pxname,svname,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,eresp,rtime,
 public,FRONTEND,0,9,0,0,0,0,,,

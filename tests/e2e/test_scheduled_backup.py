@@ -178,6 +178,15 @@ def _is_ended_at_work(project: StagingProject) -> None:
     assert backups(project) == before
 
 
+def test_without_an_engine_nothing_is_written(scheduled: StagingProject) -> None:
+    hand_over(scheduled)
+    nowhere = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    refused = scheduled.run(*SCHEDULE, "--install", env=nowhere)
+    assert refused.code == 6
+    assert "docker.sock" in refused.err
+    assert not service_file(scheduled).exists()
+
+
 def test_a_file_of_somebody_else_is_left_alone(scheduled: StagingProject) -> None:
     service_file(scheduled).write_text("services: {}\n")
     hand_over(scheduled)

@@ -87,7 +87,10 @@ def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
     assert said[2] == "next backup of prod at 2026-11-22 03:45"
 
 
-def test_a_time_that_comes_while_a_backup_runs_is_not_made_up_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("times", "at_once"), [("0 4-6 22 * *", False), ("0 4,5 * * *", True)])
+def test_a_time_that_comes_while_a_backup_runs_is_not_made_up_for(
+    tmp_path: Path, times: str, at_once: bool
+) -> None:
     clock = Hours(at_local(3, 0))
 
     class Slow(LocalHost):
@@ -96,9 +99,9 @@ def test_a_time_that_comes_while_a_backup_runs_is_not_made_up_for(tmp_path: Path
             return super().run(*arguments, **options)
 
     said: list[str] = []
-    made = scheduled(tmp_path, "0 4-6 22 * *")
+    made = scheduled(tmp_path, times)
     with pytest.raises(Terminated):
-        keep_time(made, Slow(), clock, said.append, at_once=False)
+        keep_time(made, Slow(), clock, said.append, at_once=at_once)
     assert (tmp_path / "made").read_text().split() == ["create", "prune"]
     assert clock.now() - clock.at >= timedelta(hours=24)
 

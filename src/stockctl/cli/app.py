@@ -13,7 +13,6 @@ from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, cast
 
 import typer
@@ -136,7 +135,7 @@ def run(arguments: list[str]) -> int:
     session.as_json = "--json" in _before_separator(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _terminate)
+            signal.signal(number, session.terminate)
     try:
         code = int(app(arguments, standalone_mode=False, obj=session, prog_name="stockctl") or 0)
         if code == Interrupted.exit_code:  # typer's word for KeyboardInterrupt; no verb's own
@@ -172,10 +171,6 @@ def run(arguments: list[str]) -> int:
 def _notes(error: BaseException) -> str:
     """What was learned on the way out, while somebody was putting things right."""
     return "\n".join(getattr(error, "__notes__", []))
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
 
 
 def _before_separator(arguments: list[str]) -> list[str]:

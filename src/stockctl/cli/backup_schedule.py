@@ -14,7 +14,8 @@ from stockctl.cli.backup import app
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
-from stockctl.core.errors import UsageError
+from stockctl.core.clock import SystemClock
+from stockctl.core.errors import Terminated, UsageError
 from stockctl.env.needs import BACKUP
 
 if TYPE_CHECKING:
@@ -89,7 +90,19 @@ def _stay(session: Session, made: Job, now: bool) -> Result:
     from stockctl.deploy.timekeeper import keep_time
     from stockctl.system.local import LocalHost
 
-    keep_time(made, LocalHost(), session.clock, session.output.line, at_once=now)
+    keep_time(made, LocalHost(), _Until(session), session.output.line, at_once=now)
+
+
+class _Until(SystemClock):
+    """Sleeps no more once a signal came."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def sleep(self, seconds: float) -> None:
+        if self._session.terminated:
+            raise Terminated
+        super().sleep(seconds)
 
 
 def _prepare(via: Via, opened: Opened) -> None:

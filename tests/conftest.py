@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stockctl.core.progress import Event, Progress
 from stockctl.system.embedded import MAJOR_VERSION as EMBEDDED
@@ -64,6 +65,9 @@ def progress(recorder: Recorder, clock: FakeClock) -> Progress:
 
 
 SERVER_FOLDER = "STOCKCTL_TEST_SERVER"
+# How long an example takes is no claim of ours, and the machine may have other work.
+settings.register_profile("stockctl", deadline=None)
+settings.load_profile("stockctl")
 
 
 def pytest_configure(config: pytest.Config) -> None:

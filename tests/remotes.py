@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -195,7 +196,12 @@ def start_s3(folder: Path) -> S3Server:
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env=os.environ | {"WEED_S3_SSE_KEK": secrets.token_hex(32)},  # it encrypts when asked
         )
     server = S3Server(ports["s3"], folder, process.pid)
     (folder / "pid").write_text(str(process.pid))

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.manifest import Backup, parse_name
+from stockctl.backup.overview import Listed
 from stockctl.backup.stores.base import Entry, Store
 from stockctl.core.errors import BackupInvalid, UsageError
 
 LATEST = "latest"
+Chosen = TypeVar("Chosen", bound=Listed, covariant=True)
+
+
+class Choice(Protocol[Chosen]):
+    """What can be chosen from: a Catalogue, or an Overview."""
+
+    @property
+    def environment(self) -> str: ...
+    @property
+    def backups(self) -> Sequence[Chosen]: ...
+    @property
+    def invalid(self) -> Sequence[tuple[str, str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ def point_at(store: Store, environment: str, name: str) -> None:
     store.put(pointer_name(environment), f"{name}\n".encode())
 
 
-def choose(catalogue: Catalogue, which: str) -> Backup:
+def choose(catalogue: Choice[Chosen], which: str) -> Chosen:
     """The one with that id, or the newest for `latest`. Raises UsageError, or BackupInvalid for
     one whose manifest is not sound."""
     if which == LATEST and catalogue.backups:
@@ -91,6 +105,23 @@ def choose(catalogue: Catalogue, which: str) -> Backup:
         if close
         else f"stockctl backup list {catalogue.environment}",
     )
+
+
+def open_backup(store: Store, listed: Listed) -> Backup:
+    """The whole of one that was chosen by what an index says of it: its manifest is read now, and
+    its object looked for. Raises BackupInvalid, StoreFailed."""
+    backup = Backup.from_json(store.get(listed.manifest), listed.manifest)
+    if backup.manifest != listed.manifest:
+        raise BackupInvalid(
+            f"{listed.manifest} is the manifest of another backup: {backup.manifest}"
+        )
+    size = store.size(backup.object)
+    if size != backup.size_bytes:
+        raise BackupInvalid(
+            f"{listed.manifest}: {backup.object} has {size} bytes,"
+            f" the manifest says {backup.size_bytes}"
+        )
+    return backup
 
 
 def _read(store: Store, name: str, names: Mapping[str, Entry]) -> Backup:

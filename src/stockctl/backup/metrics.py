@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from stockctl.backup.catalog import Catalogue
 from stockctl.backup.checks import Checks
-from stockctl.backup.manifest import Backup
+from stockctl.backup.overview import Listed, Overview
 
-_GAUGES: tuple[tuple[str, str, Callable[[Backup, Checks], float | None]], ...] = (
+_GAUGES: tuple[tuple[str, str, Callable[[Listed, Checks], float | None]], ...] = (
     (
         "last_success_timestamp_seconds",
         "When the snapshot of the newest backup was taken.",
@@ -38,7 +37,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[Backup, Checks], float | None]], ...] =
 )
 
 
-def render(catalogue: Catalogue) -> bytes:
+def render(catalogue: Overview) -> bytes:
     """The file's content: the newest backup, the last drill of any, and how many there are."""
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
@@ -55,7 +54,7 @@ def render(catalogue: Catalogue) -> bytes:
     return bytes(generate_latest(registry))
 
 
-def _with_last_drill(checks: Checks, catalogue: Catalogue) -> Checks:
+def _with_last_drill(checks: Checks, catalogue: Overview) -> Checks:
     """Not only its own: the newest backup is never the one that was drilled last week."""
     drilled = [each for each in catalogue.checks.values() if each.drilled_at]
     if not drilled:

@@ -58,15 +58,16 @@ def verify(
     if on_server and not drill:
         raise UsageError("--on-server says where to drill: give --drill, too")
     opened = open_environment(session, name, needs=BACKUP)
-    catalogue = list_backups(opened.store(), name)
-    chosen = catalogue.backups
+    broken: tuple[tuple[str, str], ...] = ()
     if everything:
+        catalogue = list_backups(opened.store(), name)
         warn_of_invalid(session, catalogue)
+        chosen, broken = catalogue.backups, catalogue.invalid
     else:
         chosen = (choose_backup(session, opened.store(), name, which or LATEST),)
     checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
     write_metrics(opened.environment, opened.store(), opened.host, session.progress())
-    return _tell(session, name, checked, catalogue.invalid if everything else ())
+    return _tell(session, name, checked, broken)
 
 
 def _verified(opened: Opened, chosen: tuple[Backup, ...]) -> list[Checked]:

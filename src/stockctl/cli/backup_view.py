@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def choose_backup(session: Session, store: Store, name: str, which: str) -> Backup:
     """The one that is meant. `latest` is never one that only became the newest because a newer one
     is broken. Raises UsageError, BackupInvalid."""
-    from stockctl.backup.catalog import LATEST, choose, list_backups
+    from stockctl.backup.catalog import LATEST, choose, open_backup
+    from stockctl.backup.overview import overview
 
-    catalogue = list_backups(store, name)
+    catalogue = overview(store, name)
     warn_of_invalid(session, catalogue)
     backup = choose(catalogue, which)
     if which == LATEST and any(broken > backup.manifest for broken, _ in catalogue.invalid):
@@ -32,7 +33,7 @@ def choose_backup(session: Session, store: Store, name: str, which: str) -> Back
             f"the newest backup is not valid, {backup.id} is the newest that is",
             hint=f"To take that one: --backup {backup.id}",
         )
-    return backup
+    return open_backup(store, backup)
 
 
 def told(checks: Checks, now: datetime) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stockctl.backup.catalog import list_backups
 from stockctl.backup.metrics import render
+from stockctl.backup.overview import overview
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import (
     EndedBySignal,
@@ -46,7 +46,7 @@ def write_metrics(environment: Environment, store: Store, host: Host, progress: 
     if path is None:
         return
     try:
-        host.write(path, render(list_backups(store, environment.name)), READABLE)
+        host.write(path, render(overview(store, environment.name)), READABLE)
     except StockctlError as error:
         progress.warn(f"backup.metrics: {error}")
 

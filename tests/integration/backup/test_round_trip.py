@@ -11,8 +11,10 @@ import pyrage
 import pytest
 from psycopg import sql
 
+from stockctl.backup.verification import verify
 from stockctl.core.command import Command
 from stockctl.core.errors import BackupInvalid, ConfigurationError
+from stockctl.env.keys import load_identities
 from stockctl.system.local import LocalHost
 from stockctl.system.postgres import Database
 
@@ -166,3 +168,29 @@ def test_tools_of_another_version_are_refused(bench: Any, tmp_path: Path) -> Non
         bench.create()
     assert "postgresql-client-18" in caught.value.hint
     assert bench.files() == []
+
+
+def test_each_of_several_keys_opens_it_alone(sealed: Any, tmp_path: Path) -> None:
+    """And none but these: the error names them, and the file that held another or is gone."""
+    sealed.fill(10)
+    keys = [pyrage.x25519.Identity.generate() for _ in range(2)]
+    both = (*sealed.recipients, *(str(key.to_public()) for key in keys))
+    backup = sealed.create(recipients=both)
+    files = [sealed.identity_file]
+    for number, key in enumerate(keys):
+        files.append(tmp_path / f"key-{number}.txt")
+        files[-1].write_text(f"{key}\n")
+    for file in files:
+        ports = {name: sealed.ports()[name] for name in ("progress", "clock")}
+        found = verify(backup, sealed.store, load_identities(file), **ports)
+        assert (found.ok, found.depth) == (True, "archive")
+    files[1].write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    files[2].unlink()
+    sealed.identity_file = files[1]
+    with pytest.raises(BackupInvalid, match="No matching keys") as stranger:
+        sealed.restore()
+    assert all(each in stranger.value.details for each in both)
+    sealed.identity_file = files[2]
+    with pytest.raises(ConfigurationError, match=r"identity_file .*key-1\.txt: No such file"):
+        sealed.restore()
+    assert list(sealed.databases().values()) == [True]

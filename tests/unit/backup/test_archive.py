@@ -6,7 +6,7 @@ import random
 from struct import pack
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.backup.archive import ArchiveReader, Contents
@@ -70,7 +70,6 @@ def test_rows_are_counted_in_blocks_of_any_size(version: int, size: int) -> None
     assert (contents.server_version, contents.tools_version) == ("18.4", "18.4")
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40).map(lambda b: b + b"\n"), max_size=30), st.integers(1, 90))
 def test_whatever_the_rows_hold(rows: list[bytes], size: int) -> None:
     assert read(dump(rows=tuple(rows)), size).rows[3] == len(rows)

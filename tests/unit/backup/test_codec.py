@@ -40,7 +40,7 @@ def decoded(raw: bytes, identities: Identities | None) -> bytes:
 
 
 @sealed_or_not
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.binary(max_size=5000), times=st.sampled_from([1, 1000]))
 def test_round_trip(
     recipients: tuple[str, ...], identities: Identities | None, data: bytes, times: int

@@ -8,10 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.backup.test_manifest import AT, backup
 
-from stockctl.backup.catalog import Catalogue
 from stockctl.backup.checks import Checks
 from stockctl.backup.clients import hole
+from stockctl.backup.index import summarize
 from stockctl.backup.metrics import render
+from stockctl.backup.overview import Overview
 
 
 def values(data: bytes) -> dict[str, float]:
@@ -22,7 +23,7 @@ def values(data: bytes) -> dict[str, float]:
 
 
 def test_what_was_never_checked_has_no_time() -> None:
-    found = values(render(Catalogue("prod", (backup(),))))
+    found = values(render(Overview("prod", (summarize(backup()),), {})))
     assert found == {
         "last_success_timestamp_seconds": AT.timestamp(),
         "duration_seconds": 4.1,
@@ -36,14 +37,14 @@ def test_what_was_never_checked_has_no_time() -> None:
 def test_the_last_drill_is_told_when_there_is_a_newer_backup() -> None:
     at = datetime(2026, 11, 20, tzinfo=UTC)
     checks = {"older": Checks().drilled(at, 12.5), "old": Checks().drilled(AT, 13.0)}
-    found = values(render(Catalogue("prod", (backup(),), checks=checks)))
+    found = values(render(Overview("prod", (summarize(backup()),), checks)))
     assert found["restore_seconds"] == 13.0
     assert found["drilled_timestamp_seconds"] == AT.timestamp()
     assert "verified_timestamp_seconds" not in found
 
 
 def test_no_backup_at_all() -> None:
-    assert values(render(Catalogue("prod", ()))) == {"count": 0}
+    assert values(render(Overview("prod", (), {}))) == {"count": 0}
 
 
 @pytest.mark.parametrize(

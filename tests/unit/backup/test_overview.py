@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from stockctl.backup import overview as subject
-from stockctl.backup.catalog import list_backups, point_at
+from stockctl.backup.catalog import LATEST, choose, list_backups, open_backup, point_at
 from stockctl.backup.checks import Checks, write_checks
 from stockctl.backup.index import index_name, summarize
 from stockctl.backup.manifest import Backup, new_id
 from stockctl.backup.overview import Overview, overview
 from stockctl.backup.stores.directory import DirectoryStore
-from stockctl.core.errors import StoreFailed
+from stockctl.core.errors import BackupInvalid, StoreFailed
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MANY = 80
@@ -180,3 +180,31 @@ def test_leftovers_and_foreign_files(tmp_path: Path) -> None:
     }
     assert found.foreign == ("README.txt",)
     assert [b.id for b in found.backups] == [good.id]
+
+
+def test_choosing_one_reads_its_manifest_and_no_other(store: Counting) -> None:
+    truth = {each.id: each for each in list_backups(store, "app").backups}
+    overview(store, "app")
+    for which in (LATEST, new_id(NOW - timedelta(hours=7), "0007")):
+        store.read = 0
+        chosen = choose(overview(store, "app"), which)
+        assert open_backup(store, chosen) == truth[chosen.id]
+        assert store.read == 2
+
+
+def test_what_changed_since_it_was_chosen_is_not_opened(store: Counting) -> None:
+    """The index may say what it likes: the manifest is read, the object looked for."""
+    cut, edited, exchanged, gone, *_ = overview(store, "app").backups
+    store.put(cut.object, b"x")
+    store.put(edited.manifest, store.get(edited.manifest).replace(b'"stock"', b'"stick"'))
+    store.put(exchanged.manifest, store.get(gone.manifest))
+    store.delete(gone.object)
+    for each, why in (
+        (cut, "1 bytes, the manifest says 3"),
+        (edited, edited.manifest),
+        (exchanged, "manifest of another backup"),
+    ):
+        with pytest.raises(BackupInvalid, match=why):
+            open_backup(store, each)
+    with pytest.raises(StoreFailed):
+        open_backup(store, gone)

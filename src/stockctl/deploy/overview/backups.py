@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.backup.catalog import Catalogue, list_backups
+from stockctl.backup.overview import Overview, overview
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import StoreFailed
 from stockctl.core.units import format_age, format_duration, format_instant, format_size
@@ -16,18 +16,18 @@ def backups_part(site: Site, store: Store) -> Part:
     """Raises StoreFailed where there should be backups and none can be looked for."""
     name = site.environment.name
     try:
-        catalogue = list_backups(store, name)
+        catalogue = overview(store, name)
     except StoreFailed:
         if site.releases.live() is not None:
             raise
-        catalogue = Catalogue(name, ())
+        catalogue = Overview(name, (), {})
     if not catalogue.backups:
         advice = Advice(BACKUP, f"stockctl backup create {name}", "there is no backup")
         return Part("backups", Level.BAD, ("there is none",), {"count": 0}, (advice,))
     return _told(site, catalogue)
 
 
-def _told(site: Site, catalogue: Catalogue) -> Part:
+def _told(site: Site, catalogue: Overview) -> Part:
     newest, name = catalogue.backups[0], site.environment.name
     checks = catalogue.checks_of(newest)
     age = (site.clock.now() - newest.created_at).total_seconds()

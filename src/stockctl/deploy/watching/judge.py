@@ -13,11 +13,13 @@ from stockctl.system.service_metrics import Sample
 @dataclass(frozen=True, slots=True)
 class Look:
     """A moment. `sample` counts since the service started; None where nothing could be seen.
-    `unwell` says why the health check, or a smoke check, did not pass."""
+    `unwell` says why the health check, or a smoke check, did not pass. `mean_ms`: what an answer
+    took, where nobody knows how they spread."""
 
     at_s: float
     unwell: str = ""
     sample: Sample | None = None
+    mean_ms: float | None = None
     cpu: float | None = None
     memory: float | None = None
     restarts: int = 0
@@ -109,13 +111,18 @@ class Judge:
         def value(of: Callable[[Sample], float | None]) -> float | None:
             return of(window) if window is not None and not why else None
 
+        errors = value(lambda each: 100 * each.error_rate)
+        return [Reading("error_rate", errors, s.error_rate, "%", why), self._duration(value, why)]
+
+    def _duration(
+        self, value: Callable[[Callable[[Sample], float | None]], float | None], why: str
+    ) -> Reading:
+        """Against the mean the same limit is held: p95 is hardly ever below it."""
+        limit, mean = self.settings.p95_ms, self.looks[-1].mean_ms
+        if mean is not None:
+            return Reading("mean_ms", value(lambda _: mean), limit, "ms", why)
         p95 = value(lambda sample: sample.quantile(0.95))
-        return [
-            Reading(
-                "error_rate", value(lambda each: 100 * each.error_rate), s.error_rate, "%", why
-            ),
-            Reading("p95_ms", None if p95 is None else 1000 * p95, s.p95_ms, "ms", why),
-        ]
+        return Reading("p95_ms", None if p95 is None else 1000 * p95, limit, "ms", why)
 
     def _window(self) -> Sample | None:
         """The requests of the last `sustained` seconds, or of as many as there are."""

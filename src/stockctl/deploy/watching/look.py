@@ -10,11 +10,13 @@ from stockctl.db.inspect.glance import read_glance
 from stockctl.deploy.replicas import sample
 from stockctl.deploy.site import Site
 from stockctl.deploy.watching.judge import Look
+from stockctl.deploy.watching.proxied import Own, Tally
 from stockctl.smoke.run import smoke
 from stockctl.smoke.suite import select
 from stockctl.system.container import Container, Usage
 from stockctl.system.http import Request, send
 from stockctl.system.postgres import errors
+from stockctl.system.service_metrics import Sample
 
 TIMEOUT_S = 5.0
 
@@ -26,21 +28,32 @@ class Eyes:
         self._site = site
         self._began = site.clock.monotonic()
         self._before: tuple[float, dict[str, Usage]] | None = None
+        proxied = site.rolling and site.service.metrics is None
+        self._tally = Tally(site) if proxied else None
+        self._own = Own()
 
     def look(self) -> Look:
         """What cannot be seen is None; only that the service does not answer is held against it."""
         at = self._site.clock.monotonic()
         containers = self._containers()
         cpu, memory = self._burden(at, containers)
+        unwell = self._unwell()
+        seen, mean_ms = self._traffic(containers)
         return Look(
             at_s=at - self._began,
-            unwell=self._unwell(),
-            sample=sample(self._site, containers, timeout_s=TIMEOUT_S),
+            unwell=unwell,
+            sample=seen,
+            mean_ms=mean_ms,
             cpu=cpu,
             memory=memory,
             restarts=sum(each.restarts for each in containers),
             connections=self._connections(),
         )
+
+    def _traffic(self, containers: Sequence[Container]) -> tuple[Sample | None, float | None]:
+        if self._tally is not None:
+            return self._tally.look(self._own)
+        return sample(self._site, containers, timeout_s=TIMEOUT_S), None
 
     def _containers(self) -> tuple[Container, ...]:
         released = self._site.service.release
@@ -53,6 +66,7 @@ class Eyes:
         service = self._site.service
         url = service.url.rstrip("/") + service.health
         answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
+        self._own = Own(1, int(answer.status >= 500))
         if answer.status != 200:
             return f"{service.health}: {answer.failure or answer.status}"
         tag = self._site.environment.watch.smoke
@@ -60,6 +74,8 @@ class Eyes:
         if not checks:
             return ""
         report = smoke(checks, service.url, Progress(silent, self._site.clock))
+        sent, failed = sum(check.repeat for check in checks), len(report.failed)
+        self._own = Own(1 + sent, failed)
         return ", ".join(check.name for check in report.failed)
 
     def _burden(

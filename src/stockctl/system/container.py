@@ -35,8 +35,10 @@ class Container:
     @property
     def state(self) -> str:
         """For a person: `restarting, exit 3, started 2 times, unhealthy`."""
-        ended = f"exit {self.exit_code}, started {self.restarts + 1} times" if self.gave_up else ""
-        return ", ".join(part for part in (self.status, ended, self.health) if part)
+        starts = f"started {self.restarts + 1} times" if self.gave_up else ""
+        # of one that runs again the engine has forgotten how it ended
+        ended = f"exit {self.exit_code}" if starts and self.status != "running" else ""
+        return ", ".join(part for part in (self.status, ended, starts, self.health) if part)
 
     @property
     def gave_up(self) -> bool:

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from tests.integration.db.conftest import Bench
 from tests.integration.db.wiretap import Cut, When, Who, Wiretap
 from tests.servers import a_server
 
-from stockctl.core.errors import DatabaseFailed
+from stockctl.core.errors import StockctlError
 from stockctl.system.postgres import Database
 
 KILLED = -9
+_RESTART_S = 60.0
 IDS = ["0001_a", "0002_index", "0003_b", "0004_late"]
 INDEXES = (
     "SELECT count(*) FILTER (WHERE indisvalid), count(*) FROM pg_index"
@@ -91,28 +95,37 @@ class Scene:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         dsn = self.bench.database.dsn
-        tap = Wiretap(self.folder, dsn.host, cut)
-        tap.start()
-        try:
-            pid = self.zygote.fork(verb, self.folder, dsn.database, self.bench.folder)
-            tap.victim.set_result(pid)
-            code = self.zygote.line()
-        finally:
-            tap.close()
+        with closing(psycopg.connect(host=dsn.host, user=dsn.user, dbname="postgres")) as canary:
+            tap = Wiretap(self.folder, dsn.host, cut)
+            tap.start()
+            try:
+                pid = self.zygote.fork(verb, self.folder, dsn.database, self.bench.folder)
+                tap.victim.set_result(pid)
+                code = self.zygote.line()
+            finally:
+                tap.close()
+            if tap.cut and cut.who is Who.BACKEND:
+                self._restarted(canary)
         return code if tap.cut else None
 
-    def again(self, verb: str, *, crashed: bool = False) -> None:
-        """Without anything in between; the dead one's backend may still be at work. After a crash
-        the server closes all connections, a moment later: then as often as it takes."""
-        dsn = self.bench.database.dsn
-        deadline = time.monotonic() + 60
+    def _restarted(self, canary: psycopg.Connection[Any]) -> None:
+        """The server ends all sessions once it has seen that a backend is gone, and takes new
+        ones when it has recovered: before that it still takes some, to end them at once."""
+        assert select.select([canary], [], [], _RESTART_S)[0], "the server did not see the kill"
+        deadline = time.monotonic() + _RESTART_S
         while True:
-            self.zygote.fork(verb, dsn.host, dsn.database, self.bench.folder)
-            code = self.zygote.line()
-            if code == 0:
+            try:
+                self.bench.query("SELECT 1")
                 return
-            assert crashed and code == DatabaseFailed.exit_code and time.monotonic() < deadline
-            time.sleep(0.1)
+            except StockctlError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+    def again(self, verb: str) -> None:
+        """Once; where stockctl was killed, its backend may still be at work."""
+        dsn = self.bench.database.dsn
+        self.zygote.fork(verb, dsn.host, dsn.database, self.bench.folder)
+        assert self.zygote.line() == 0
 
     def applied_once(self) -> None:
         """Ledger and schema agree: every file had its effect, once."""
@@ -171,7 +184,7 @@ def killed(scene: Scene, verb: str, cut: Cut) -> bool:
         scene.again("migrate")
     code = scene.die(verb, cut)
     assert code == (KILLED if cut.who is Who.CLIENT else 7) or code in (0, None)
-    scene.again(verb, crashed=cut.who is Who.BACKEND)
+    scene.again(verb)
     if verb == "migrate":
         scene.applied_once()
     else:

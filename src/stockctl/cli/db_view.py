@@ -47,14 +47,15 @@ def _entry_data(entry: Entry) -> dict[str, Any]:
 
 def show_migrate_plan(session: Session, todo: MigratePlan, *, locks: bool) -> None:
     """`locks`: with what each of them will lock, which takes a moment for a thousand."""
+    lines = []
     for migration in todo.migrations:
         how = "one transaction" if migration.transactional else "no transaction"
         held = _locks(migration) if locks else ""
-        session.output.note(f"to apply: {migration.id}  ({migration.phase}, {how}{held})")
-    for waiting in todo.waiting:
-        session.output.note(f"waits:    {waiting.id}  ({waiting.reason})")
+        lines.append(f"to apply: {migration.id}  ({migration.phase}, {how}{held})")
+    lines += [f"waits:    {waiting.id}  ({waiting.reason})" for waiting in todo.waiting]
     if not todo.migrations:
-        session.output.note("nothing to apply")
+        lines.append("nothing to apply")
+    session.output.note("\n".join(lines))
 
 
 def _locks(migration: Migration) -> str:

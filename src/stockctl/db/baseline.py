@@ -12,6 +12,7 @@ from stockctl.db.catalog.diff import Difference, differences
 from stockctl.db.catalog.nouns import Catalog
 from stockctl.db.drizzle import Journal, read_journal, without_journal
 from stockctl.db.expected import expected_schema, live_schema
+from stockctl.db.lock import LOCK_WAIT_S
 from stockctl.db.migration import Migration
 from stockctl.db.plan import find
 from stockctl.db.proof.trial import Script
@@ -21,7 +22,6 @@ from stockctl.db.session import Limits, Session, open_session
 from stockctl.db.yoyo_ledger import marked
 from stockctl.system.postgres import Database, errors
 
-LOCK_WAIT_S = 60.0
 _CLOCK = SystemClock()
 
 

@@ -15,10 +15,11 @@ from stockctl.core.clock import Clock, SystemClock
 from stockctl.core.errors import Refused, UsageError
 from stockctl.db.concurrently import concurrent_index, find_index
 from stockctl.db.ledger import Entry, State, Status, compare
+from stockctl.db.lock import LOCK_WAIT_S
 from stockctl.db.migration import Migration
 from stockctl.db.plan import find
 from stockctl.db.record import Stage, accepted, forgotten, read_records, staged
-from stockctl.db.session import LOCK_WAIT_S, Limits, Session, open_session
+from stockctl.db.session import Limits, Session, open_session
 from stockctl.db.yoyo_ledger import marked, unmarked
 from stockctl.system.postgres import Database
 

@@ -11,12 +11,13 @@ from stockctl.core.clock import Clock, SystemClock
 from stockctl.core.errors import MigrationFailed, Refused
 from stockctl.core.progress import Progress
 from stockctl.db.failure import Source, blamed_on, said_before
+from stockctl.db.lock import LOCK_WAIT_S
 from stockctl.db.loss import Loss, Target, dropped, lock_targets, losses, read_columns
 from stockctl.db.outside import clear_away, run_outside
 from stockctl.db.patience import Patience
 from stockctl.db.plan import Reversal, RollbackPlan
 from stockctl.db.record import Record, Stage, forgotten, read_records, staged
-from stockctl.db.session import LOCK_WAIT_S, Limits, Session, open_session
+from stockctl.db.session import Limits, Session, open_session
 from stockctl.db.yoyo_ledger import unmarked
 from stockctl.system.postgres import Database
 

@@ -14,13 +14,14 @@ from stockctl.core.clock import Clock, SystemClock
 from stockctl.core.progress import Progress
 from stockctl.db.failure import Source, blamed_on, said_before
 from stockctl.db.ledger import compare
+from stockctl.db.lock import LOCK_WAIT_S
 from stockctl.db.migration import Migration
 from stockctl.db.outside import clear_away, run_outside
 from stockctl.db.patience import Patience
 from stockctl.db.plan import MigratePlan, plan_migrate, plan_rollback
 from stockctl.db.record import Record, Stage, forgotten, read_records, recorded
 from stockctl.db.reversing import Reverted, rollback
-from stockctl.db.session import LOCK_WAIT_S, Limits, Session, open_session
+from stockctl.db.session import Limits, Session, open_session
 from stockctl.db.yoyo_ledger import marked
 from stockctl.system.postgres import Database
 

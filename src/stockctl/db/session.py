@@ -16,6 +16,7 @@ from stockctl.core.clock import Clock
 from stockctl.core.errors import Locked
 from stockctl.db.blockers import Watch
 from stockctl.db.failure import Source, failed
+from stockctl.db.lock import FENCE, hold, locked
 from stockctl.db.record import create_table
 from stockctl.db.wire import ask, failure, readable
 from stockctl.db.yoyo_ledger import create_tables
@@ -23,11 +24,6 @@ from stockctl.system.journal_file import operator
 from stockctl.system.pooler import require_session
 from stockctl.system.postgres import CLIENT_CHECK, Database, errors
 
-# "stoc", "migr": the two halves of the advisory lock's key
-LOCK_KEY = (0x73746F63, 0x6D696772)
-LOCK_WAIT_S = 60.0
-_POLL_S = 0.25
-_RETRY_S = 5.0
 _NAME_LIMIT = 63  # bytes, NAMEDATALEN - 1
 
 # DISCARD ALL without its pg_advisory_unlock_all, and allowed inside a transaction
@@ -43,16 +39,7 @@ SELECT set_config(name, value, false) FROM (VALUES
     ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on')) AS wanted (name, value)
  WHERE current_setting(name, true) IS NOT NULL
 """
-_HOLDER = """
-SELECT a.pid, a.application_name, coalesce(host(a.client_addr), 'a local socket'), a.backend_start
-  FROM pg_locks l JOIN pg_stat_activity a USING (pid)
- WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid, l.objsubid) = (%s, %s, 2)
-   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-# A migration's transaction begins with the lock once more, for as long as it lives: whatever a
-# file before it did (pg_advisory_unlock_all), no two run at once. 1 / 0 where somebody has it.
-_FENCE = f"SELECT 1 / pg_catalog.pg_try_advisory_xact_lock({LOCK_KEY[0]}, {LOCK_KEY[1]})::int; "
-_BEGIN = f"BEGIN; {_FENCE}"
+_BEGIN = f"BEGIN; {FENCE}"
 _BEGIN_RESULTS = 2
 # What was put off to the end of the transaction is due before our own statements, under the
 # settings of the file.
@@ -179,7 +166,7 @@ class Session:
 
     def _fenced_off(self) -> Locked:
         self.abort()
-        return self._locked()
+        return locked(self.connection)
 
     def _say(self, text: bytes) -> None:
         """Statements of ours, of which none may fail. Raises psycopg.Error."""
@@ -195,34 +182,6 @@ class Session:
             return ask(self.connection, text, silence_s=silence_s, on_silence=look)
         except psycopg.Error as error:  # the connection is gone
             raise failed(script.id, script.file, script.text, error, None) from error
-
-    def hold_lock(self, clock: Clock, wait_s: float) -> None:
-        """The lock, until the connection closes. Raises Locked.
-
-        Polls: a session that waits inside pg_advisory_lock holds a snapshot, for which somebody's
-        CREATE INDEX CONCURRENTLY waits, and the two wait for each other.
-        """
-        deadline = clock.monotonic() + wait_s
-        while not self._try_lock():
-            if clock.monotonic() >= deadline:
-                raise self._locked()
-            clock.sleep(min(_POLL_S, wait_s))
-
-    def _try_lock(self) -> bool:
-        got = self.connection.execute("SELECT pg_try_advisory_lock(%s::int, %s::int)", LOCK_KEY)
-        return got.fetchone() == (True,)
-
-    def _locked(self) -> Locked:
-        holder = self.connection.execute(_HOLDER, LOCK_KEY).fetchone()
-        if holder is None:
-            return Locked("another migration held the lock until now", retry_after_s=0)
-        pid, application, client, since = holder
-        return Locked(
-            f"{application or 'another session'} is migrating this database"
-            f" (PostgreSQL process {pid}, from {client}, since {since:%Y-%m-%d %H:%M:%S %Z})",
-            hint="Wait until it is done and run the command again.",
-            retry_after_s=_RETRY_S,
-        )
 
 
 @contextmanager
@@ -241,7 +200,7 @@ def open_session(
             with Watch(database, connection) as watch:
                 session = Session(connection, limits, watch)
                 session.settle()
-                session.hold_lock(clock, lock_wait_s)
+                hold(connection, clock, lock_wait_s)
                 create_tables(connection)
                 create_table(connection)
                 yield session

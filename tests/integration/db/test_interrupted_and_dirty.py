@@ -19,13 +19,11 @@ from stockctl.core.clock import SystemClock
 from stockctl.core.errors import Locked, MigrationFailed, Refused
 from stockctl.core.progress import Progress, silent
 from stockctl.db.ledger import State, Status, read_status
+from stockctl.db.lock import LOCK_KEY
 from stockctl.db.migration import read_migrations
 from stockctl.db.repair import As, plan_repair, repair
 from stockctl.db.runner import migrate, plan_migrate, plan_rollback, rollback
-from stockctl.db.session import LOCK_KEY
 from stockctl.system.postgres import Database
-
-pytestmark = on_each_postgres
 
 _CHILD = """
 import signal, sys
@@ -145,6 +143,7 @@ def child_in_the_middle(database: Database, folder: Path) -> Iterator[subprocess
         child.communicate()
 
 
+@on_each_postgres
 def test_killed_in_the_middle_leaves_nothing(database: Database, folder: Path) -> None:
     with child_in_the_middle(database, folder) as child:
         assert not lock_is_free(database)
@@ -155,6 +154,7 @@ def test_killed_in_the_middle_leaves_nothing(database: Database, folder: Path) -
     assert states(database, folder) == [State.PENDING]
 
 
+@on_each_postgres
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_the_middle_leaves_nothing(
     database: Database, folder: Path, number: signal.Signals
@@ -168,6 +168,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
     assert states(database, folder) == [State.PENDING]
 
 
+@on_each_postgres
 def test_the_holder_of_the_lock_is_named(database: Database, folder: Path) -> None:
     with child_in_the_middle(database, folder) as child, pytest.raises(Locked) as caught:
         run(database, folder, wait_s=0)
@@ -176,6 +177,7 @@ def test_the_holder_of_the_lock_is_named(database: Database, folder: Path) -> No
     assert "from a local socket" in str(caught.value)
 
 
+@on_each_postgres
 def test_two_at_once_apply_once(database: Database, folder: Path) -> None:
     for number in range(1, 6):
         write(folder, f"{number:04d}_t", f"CREATE TABLE t{number} (); SELECT pg_sleep(0.05);")
@@ -252,6 +254,7 @@ def precious(database: Database) -> Database:
     return database
 
 
+@on_each_postgres
 def test_a_failed_index_is_dirty_and_the_next_run_mends_it(
     precious: Database, folder: Path
 ) -> None:
@@ -271,6 +274,7 @@ def test_a_failed_index_is_dirty_and_the_next_run_mends_it(
     assert states(precious, folder) == [State.APPLIED]
 
 
+@on_each_postgres
 def test_if_not_exists_does_not_pass_over_an_invalid_index(
     precious: Database, folder: Path
 ) -> None:
@@ -283,6 +287,7 @@ def test_if_not_exists_does_not_pass_over_an_invalid_index(
     assert run(precious, folder) == ["0001_unique"]
 
 
+@on_each_postgres
 def test_a_finished_index_that_was_not_recorded_is_recorded(
     precious: Database, folder: Path
 ) -> None:
@@ -298,6 +303,7 @@ def test_a_finished_index_that_was_not_recorded_is_recorded(
     assert query(precious, "SELECT '\"one Id\"'::regclass::oid") == [(before,)]
 
 
+@on_each_postgres
 def test_an_index_that_failed_without_a_trace_is_pending_again(
     precious: Database, folder: Path
 ) -> None:
@@ -308,6 +314,7 @@ def test_an_index_that_failed_without_a_trace_is_pending_again(
     assert states(precious, folder) == [State.PENDING]
 
 
+@on_each_postgres
 def test_another_statement_that_failed_needs_a_person(precious: Database, folder: Path) -> None:
     body = "BEGIN INSERT INTO precious VALUES (7); COMMIT; PERFORM 1/0; END"
     query(precious, f"CREATE PROCEDURE fill() LANGUAGE plpgsql AS $$ {body} $$")
@@ -333,6 +340,7 @@ def test_a_typing_mistake_outside_a_transaction_is_not_dirty(
     assert states(database, folder) == [State.PENDING]
 
 
+@on_each_postgres
 def test_a_rollback_that_ended_half_way_is_run_again(precious: Database, folder: Path) -> None:
     query(precious, "DELETE FROM precious")
     down = '-- transactional: false\nDROP INDEX CONCURRENTLY IF EXISTS "one Id";'
@@ -347,6 +355,7 @@ def test_a_rollback_that_ended_half_way_is_run_again(precious: Database, folder:
     assert states(precious, folder) == [State.PENDING]
 
 
+@on_each_postgres
 def test_concurrently_waits_longer_than_the_lock_timeout(precious: Database, folder: Path) -> None:
     query(precious, "DELETE FROM precious")
     write(folder, "0001_unique", UNIQUE)
@@ -363,6 +372,7 @@ def test_concurrently_waits_longer_than_the_lock_timeout(precious: Database, fol
         assert running.result() == ["0001_unique"]
 
 
+@on_each_postgres
 def test_a_lock_timeout_leaves_nothing_and_says_what_to_do(
     precious: Database, folder: Path
 ) -> None:

@@ -16,8 +16,6 @@ from stockctl.db.migration import read_migrations
 from stockctl.db.runner import Applied, Reverted, migrate, plan_migrate, plan_rollback, rollback
 from stockctl.system.postgres import Database
 
-pytestmark = on_each_postgres
-
 REAL = Path(__file__).parents[3] / "migrations"
 
 
@@ -98,6 +96,7 @@ def project(tmp_path: Path, database: Database, progress: Progress) -> Project:
     return Project(folder, database, progress)
 
 
+@on_each_postgres
 def test_there_and_back(project: Project) -> None:
     project.write("0001_a", "CREATE TABLE a (id int);", "DROP TABLE a;")
     project.write("0002_b", "CREATE TABLE b (id int);", "DROP TABLE b;")
@@ -124,6 +123,7 @@ def test_the_entry_says_who_and_when(project: Project) -> None:
     assert entry.applied_at and abs((entry.applied_at - now).total_seconds()) < 60
 
 
+@on_each_postgres
 def test_status_creates_nothing(project: Project) -> None:
     project.write("0001_a", "CREATE TABLE a ();", "DROP TABLE a;")
     before = project.query("SELECT oid, relname FROM pg_class ORDER BY 1")
@@ -131,6 +131,7 @@ def test_status_creates_nothing(project: Project) -> None:
     assert project.query("SELECT oid, relname FROM pg_class ORDER BY 1") == before
 
 
+@on_each_postgres
 def test_a_failing_second_statement_leaves_nothing(project: Project) -> None:
     project.write("0001_ok", "CREATE TABLE ok ();", "DROP TABLE ok;")
     project.write("0002_bad", "CREATE TABLE t (id int);\nINSERT INTO t VALUES (1), (1/0);")
@@ -142,6 +143,7 @@ def test_a_failing_second_statement_leaves_nothing(project: Project) -> None:
     assert caught.value.where and caught.value.where.line == 2
 
 
+@on_each_postgres
 def test_the_error_has_file_line_and_column(project: Project) -> None:
     text = "-- phase: expand\nCREATE TABLE ä (id int);\n\nSELECT 'ü',\n  nothing FROM ä;\n"
     project.write("0001_bad", text)
@@ -153,6 +155,7 @@ def test_the_error_has_file_line_and_column(project: Project) -> None:
     assert caught.value.details.endswith("5:   nothing FROM ä;\n     ^")
 
 
+@on_each_postgres
 def test_a_deferred_constraint_is_blamed_on_its_file(project: Project) -> None:
     project.write(
         "0001_bad",
@@ -165,6 +168,7 @@ def test_a_deferred_constraint_is_blamed_on_its_file(project: Project) -> None:
     assert project.tables() == set()
 
 
+@on_each_postgres
 def test_hostile_contents_arrive_as_written(project: Project) -> None:
     rows = "".join(f"INSERT INTO t VALUES ({n}, 'it''s; %s');\n" for n in range(16_000))
     project.write(
@@ -182,6 +186,7 @@ def test_hostile_contents_arrive_as_written(project: Project) -> None:
     assert project.tables() == set()
 
 
+@on_each_postgres
 def test_settings_of_one_file_do_not_reach_the_next(project: Project) -> None:
     """Each pg_dump begins with an empty search_path; yoyo's tables are found all the same."""
     project.write(
@@ -199,6 +204,7 @@ def test_settings_of_one_file_do_not_reach_the_next(project: Project) -> None:
     project.rollback(steps=2)
 
 
+@on_each_postgres
 def test_a_schema_of_the_users_name_does_not_hide_the_ledger(project: Project) -> None:
     project.write("0001_schema", 'CREATE SCHEMA "postgres";', 'DROP SCHEMA "postgres";')
     project.migrate()
@@ -249,6 +255,7 @@ def test_without_a_down_script_nothing_is_unmarked(project: Project) -> None:
         project.migrate()
 
 
+@on_each_postgres
 def test_a_table_with_rows_is_not_dropped(project: Project) -> None:
     project.write("0001_a", "CREATE TABLE a (id int);", "DROP TABLE a;")
     project.write("0002_b", "CREATE TABLE b (id int);", "DROP TABLE b;")
@@ -263,6 +270,7 @@ def test_a_table_with_rows_is_not_dropped(project: Project) -> None:
     assert project.tables() == set()
 
 
+@on_each_postgres
 def test_a_column_with_values_is_not_dropped(project: Project) -> None:
     project.write("0001_a", "CREATE TABLE a (id int);", "DROP TABLE a;")
     for number, column in ((2, "empty"), (3, '"Full"')):
@@ -295,6 +303,7 @@ def test_copy_from_stdin_is_refused_with_its_line(project: Project) -> None:
     assert project.tables() == set()
 
 
+@on_each_postgres
 def test_the_real_migrations_there_and_back(project: Project) -> None:
     project.folder = REAL
     count = len(list(REAL.glob("*.rollback.sql")))

@@ -11,9 +11,8 @@ from tests.servers import on_each_postgres
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import Locked, MigrationFailed
 from stockctl.core.progress import Event, Message, StepEnded
-from stockctl.db.session import LOCK_KEY
+from stockctl.db.lock import LOCK_KEY
 
-pytestmark = on_each_postgres
 CANARY = "s3cr3t-v4lue"
 HOLD = f"BEGIN; SELECT FROM busy WHERE name = '{CANARY}' OR id = 4711"
 WIDER = "CREATE TABLE beside ();\nALTER TABLE busy ADD COLUMN wide int;"
@@ -43,6 +42,7 @@ def busy(bench: Bench) -> Bench:
     return bench
 
 
+@on_each_postgres
 def test_it_is_tried_again_until_the_lock_is_free(busy: Bench) -> None:
     said: list[str] = []
     with busy.database.connect() as other:
@@ -64,6 +64,7 @@ def test_it_is_tried_again_until_the_lock_is_free(busy: Bench) -> None:
     assert busy.states() == {"0001_wider": "applied"}
 
 
+@on_each_postgres
 def test_in_between_nobody_waits_behind_it(busy: Bench) -> None:
     """A waiting ALTER TABLE keeps later readers out: so it must be gone during the pauses."""
     clock = Pauses(busy)
@@ -77,6 +78,7 @@ def test_in_between_nobody_waits_behind_it(busy: Bench) -> None:
     assert busy.query("SELECT to_regclass('beside')") == [(None,)]
 
 
+@on_each_postgres
 def test_in_the_end_those_who_hold_it_are_named(busy: Bench) -> None:
     with busy.database.connect() as other:
         other.execute("SET application_name = 'a long report'")
@@ -96,6 +98,7 @@ def test_in_the_end_those_who_hold_it_are_named(busy: Bench) -> None:
     assert busy.states() == {"0001_wider": "pending"}
 
 
+@on_each_postgres
 def test_a_rollback_is_as_patient(busy: Bench) -> None:
     busy.migrate()
     with busy.database.connect() as other:
@@ -119,6 +122,7 @@ def test_another_failure_is_not_tried_again(busy: Bench) -> None:
     assert clock.pauses == []
 
 
+@on_each_postgres
 def test_a_file_that_lets_go_of_the_lock_lets_nobody_in_between(busy: Bench) -> None:
     """pg_advisory_unlock_all ends the session's lock. Each transaction takes one of its own, and
     does nothing where somebody else was faster."""

@@ -8,9 +8,9 @@ from tests.servers import on_each_postgres
 
 from stockctl.core.errors import MigrationFailed, Refused, UsageError
 from stockctl.db.ledger import Status, read_status
+from stockctl.db.lock import LOCK_KEY
 from stockctl.db.migration import read_migrations
 from stockctl.db.repair import As, Repair, plan_repair, repair, repairable
-from stockctl.db.session import LOCK_KEY
 
 LEDGER = (
     "SELECT (SELECT count(*) FROM _yoyo_migration),"

@@ -197,6 +197,7 @@ def _before_a_jump(sound: Sequence[Listed], policy: Policy) -> Iterator[tuple[Li
             days = (later - earlier).days
             for backup, reason in _Judged(tuple(sound[at:]), policy).verdicts():
                 yield backup, f"{reason} before a gap of {days} days: was the clock right?"
+            yield from _before_a_jump(sound[at:], policy)
             return
 
 

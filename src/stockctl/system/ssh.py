@@ -29,6 +29,7 @@ from stockctl.system.watchdog import SCRIPT
 if TYPE_CHECKING:
     from paramiko import Channel, SFTPClient
 
+CLOSE_S = 0.5
 # Now and then a byte, so that sshd notices a network that went silent, which ends its TCP.
 _WATCHDOG = f'(while sleep 30 && echo; do :; done) & beat=$!\n{SCRIPT}kill "$beat" 2>/dev/null\n'
 
@@ -43,6 +44,8 @@ class SshHost:
         self._watchdog: Channel | None = None
         self._locks = 0
         self._mutex = threading.RLock()
+        self._attempts = 0
+        self._failure: tuple[str, str, str] | None = None  # of the newest attempt to connect
         self._tunnels = Tunnels(self._to_port, self._to_engine)
 
     def __enter__(self) -> SshHost:
@@ -52,9 +55,14 @@ class SshHost:
         self.close()
 
     def close(self) -> None:
-        """What still runs there is ended; locks are free."""
+        """What still runs there is ended; locks are free. Whoever is still connecting, on a thread
+        that was left behind, is not waited for: that has nothing to end."""
         self._tunnels.close()
-        self._drop()
+        if self._mutex.acquire(timeout=CLOSE_S):
+            try:
+                self._drop()
+            finally:
+                self._mutex.release()
 
     def _drop(self) -> None:
         with self._mutex:
@@ -213,6 +221,8 @@ class SshHost:
             self._watchdog.sendall(line.encode())
 
     def _connected(self) -> Line:
+        """Several may ask at once: one connects, and its failure is that of all who waited."""
+        attempt = self._attempts
         with self._mutex:
             if self._line is not None and not self._line.alive:
                 self._drop()
@@ -222,8 +232,21 @@ class SshHost:
                         hint="Look at the network, then run the command again.",
                     )
             if self._line is None:
-                self._line = Line(self.target)
+                self._line = self._connect(attempt)
             return self._line
+
+    def _connect(self, attempt: int) -> Line:
+        if attempt != self._attempts and self._failure is not None:
+            message, details, hint = self._failure
+            raise HostFailed(message, details=details, hint=hint)
+        self._failure = None
+        try:
+            return Line(self.target)
+        except HostFailed as error:
+            self._failure = (error.message, error.details, error.hint)
+            raise
+        finally:
+            self._attempts += 1
 
     def _do(self, doing: str, script: str, *arguments: str, data: bytes = b"") -> bytes:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,6 +112,8 @@ def _connect(
 ) -> SSHClient:
     import paramiko
 
+    # what it tells on standard error, from a thread of its own, is raised here as well
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     client = paramiko.SSHClient()
     clients.append(client)  # also one that fails half-way has a thread to end
     client.set_missing_host_key_policy(paramiko.RejectPolicy())

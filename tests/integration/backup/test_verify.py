@@ -152,7 +152,7 @@ def test_verify_of_what_was_pruned_meanwhile_leaves_no_record(bench: Any) -> Non
     bench.store.delete(backup.manifest)
     bench.store.delete(checks_name(backup))
     verified(bench, backup)
-    assert bench.files() == [backup.object]
+    assert bench.files() == [backup.object, "prod.latest"]
 
 
 def test_a_changed_manifest_is_no_backup(bench: Any) -> None:

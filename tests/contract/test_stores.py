@@ -28,7 +28,7 @@ from stockctl.system.ssh_address import Address, Target
 HOLDER = Holder("anna@desk", "backup create", datetime(2026, 11, 22, 3, tzinfo=UTC))
 
 
-LEASE_S = 6.0
+LEASE_S = 10.0
 PART_BYTES = 5 << 20  # the least that S3 takes
 ENOUGH = b"x" * (PART_BYTES + 100_000)  # so that every kind of store has begun to write
 

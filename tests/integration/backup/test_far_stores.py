@@ -44,7 +44,7 @@ from stockctl.system.local import LocalHost
 from stockctl.system.postgres import ClientTools, Database, Dsn
 from stockctl.system.ssh import SshHost
 
-LEASE_S = 8.0
+LEASE_S = 16.0
 PART_BYTES = 5 << 20
 HOLDER = Holder("anna@desk", "backup create", datetime(2026, 11, 22, 3, tzinfo=UTC))
 WIDE = {"rows": 5000, "width": 8000}  # about 20 MB that do not compress away: four parts

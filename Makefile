@@ -17,7 +17,7 @@ setup: $(STAMP) ## the virtual environment, from the hashes in requirements-dev.
 $(STAMP): requirements-dev.txt pyproject.toml
 	@tests/testbed/python.sh
 	@echo "== setup: installing the pinned packages into .venv (a minute on a new machine)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

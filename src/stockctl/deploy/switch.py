@@ -6,6 +6,7 @@ from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
+from stockctl.deploy.standing import told
 from stockctl.deploy.traffic import Traffic
 
 COMPOSE_S = 300.0  # beyond the stop timeout: pulling nothing, building nothing
@@ -57,16 +58,9 @@ def _person_needed(
         wanted, command = previous.id, site.stack(previous).replace(services, 30)
     return PersonNeeded(
         f"release {failed.id} failed, and {wanted} could not be brought back",
-        details="\n".join(
-            ["first:", *_told(cause), "then:", *_told(second), "now:", *_states(site)]
-        ),
+        details="\n".join(["first:", *told(cause), "then:", *told(second), "now:", *_states(site)]),
         hint=f"Look: stockctl deploy status {site.environment.name}\nThen type: {command}",
     )
-
-
-def _told(error: BaseException) -> list[str]:
-    details = getattr(error, "details", "").splitlines()
-    return [f"  {line}" for line in (str(error) or type(error).__name__, *details)]
 
 
 def _states(site: Site) -> list[str]:

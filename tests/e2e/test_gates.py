@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.e2e.conftest import StagingProject
+from tests.terminal import Terminal
 
 
 def test_a_red_gate_stops_a_deploy_and_is_overridden_by_name(project: StagingProject) -> None:
@@ -45,6 +46,28 @@ def test_a_red_gate_stops_a_deploy_and_is_overridden_by_name(project: StagingPro
     assert same["smoke"]["ok"]
     other = preflight(project, "next", "--image", "debian:bookworm-slim")
     assert "staging has another image" in other["staging"]["detail"]
+
+
+def test_a_person_at_the_terminal_is_asked(project: StagingProject) -> None:
+    project.toml('\n[gates.people.on-call]\nask = "Who is on call?"\nvalid_for = "1d"\n')
+    terminal = Terminal(project.root, "deploy", "preflight", "staging", "--tag", "v1")
+    terminal.expect("Who is on call? ")
+    terminal.type("\n")
+    assert terminal.end() == 4  # nothing typed is no answer
+    assert preflight(project, "staging", "--tag", "v1")["on-call"]["ok"] is False
+
+    terminal = Terminal(project.root, "deploy", "preflight", "staging", "--tag", "v1")
+    terminal.expect("Who is on call? ")
+    terminal.type("Ada, until Monday\n")
+    assert terminal.end() == 0, terminal.shown
+    kept = preflight(project, "staging", "--tag", "v1")["on-call"]
+    assert kept["ok"] and "Ada, until Monday" in kept["detail"]
+    entries = project.ok("journal", "staging", "--json").data["data"]["entries"]
+    assert [e["command"] for e in entries] == ["gate on-call: Ada, until Monday"]
+
+    again = Terminal(project.root, "deploy", "preflight", "staging", "--tag", "v1")
+    assert again.end() == 0
+    assert "Who is on call? \r" not in again.shown  # asked once, until it is too old
 
 
 def preflight(project: StagingProject, *arguments: str) -> dict[str, dict[str, Any]]:

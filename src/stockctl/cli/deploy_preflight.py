@@ -8,7 +8,7 @@ import typer
 
 from stockctl.cli.deploy import app, what_to_deploy
 from stockctl.cli.gate import count_errors
-from stockctl.cli.gates import gate_data, preflight_of, quietly, show_gates
+from stockctl.cli.gates import ask_people, gate_data, preflight_of, quietly, show_gates
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
@@ -51,13 +51,12 @@ def preflight(
         version, image, _ = what_to_deploy(session, site, tag, reference)
         candidate = Candidate(version, image, build=not reference and bool(site.service.build))
         errors = count_errors(session, name)
-        with (
-            session.progress().step("gates") as step,
-            preflight_of(opened, quietly(site), candidate, errors) as what,
-        ):
+        with preflight_of(opened, quietly(site), candidate, errors) as what:
             _answer(what, answers or [])
-            gates = preflight(what)
-            step.ok = all(gate.ok for gate in gates)
+            ask_people(session, what)
+            with session.progress().step("gates") as step:
+                gates = preflight(what)
+                step.ok = all(gate.ok for gate in gates)
     show_gates(session, gates)
     red = sum(not gate.ok for gate in gates)
     said = f"{red} of {len(gates)} gates are red" if red else f"{len(gates)} gates are green"

@@ -33,7 +33,8 @@ def status(session: Session, name: str) -> Result:
     line(f"live      {_named(live)}" if live else "live      nothing was deployed yet")
     width = max((len(container.service) for container in containers), default=0) + 2
     for container in containers:
-        line(f"{container.service:<{max(10, width)}}{_container(container, live, shares)}")
+        said = _container(container, live, shares, at_work=locked is not None)
+        line(f"{container.service:<{max(10, width)}}{said}")
     line(f"pending   {_pending(pending, site.database)}")
     line(f"lock      {locked or 'free'}")
     if freeze:
@@ -63,16 +64,19 @@ def _named(release: Release) -> str:
     return f"{release.id} ({release.version}), deployed by {release.who}"
 
 
-def _container(container: Any, live: Release | None, shares: dict[str, int]) -> str:
+def _container(container: Any, live: Release | None, shares: dict[str, int], at_work: bool) -> str:
     parts = [container.status, container.health or "", container.release or ""]
     text = " ".join(part for part in parts if part)
-    if container.release in shares:
-        return f"{text}  {shares[container.release]} % of the requests"
+    served = container.release in shares
+    if served:
+        text = f"{text}  {shares[container.release]} % of the requests"
     if not container.release or (live and container.release == live.id):
         return text
-    if live and container.web_port:
+    if live and container.web_port and not served:
         return f"{text}  no requests: {_spare(container, live)}"
-    why = "a deploy was interrupted" if live else "another folder's stockctl deployed it"
+    why = "another folder's stockctl deployed it"
+    if live:
+        why = "a deploy is at work" if at_work else "a deploy was interrupted"
     return f"{text}  (not the live release here: {why})"
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from stockctl.cli.answer import typed
 from stockctl.cli.env_scene import SHORTEST_HIDDEN, Scene
+from stockctl.cli.guard import can_ask
 from stockctl.cli.session import Result, Session
 from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.report import Severity
@@ -32,7 +33,7 @@ def settle(
     names = list(dict.fromkeys(given))
     if not names:
         question = Question("", "What is the environment called?", "ENV", default="prod")
-        if not _can_ask(session):
+        if not can_ask(session):
             raise UsageError("which environment?", hint="Like this: stockctl env init prod")
         names = [_ask(session, question)]
     for name in names:
@@ -100,7 +101,7 @@ def _plan(session: Session, scene: Scene, names: Sequence[str], answers: Answers
         try:
             return plan(scene.survey, names, answers, scene.around, _make)
         except Unanswered as unanswered:
-            if not _can_ask(session):
+            if not can_ask(session):
                 _unanswered(unanswered.questions)
             for question in unanswered.questions:
                 answers = _answered(session, answers, question)
@@ -132,10 +133,6 @@ def _ask(session: Session, question: Question) -> str:
     if not line:
         _unanswered([question])
     return line.strip() or question.default
-
-
-def _can_ask(session: Session) -> bool:
-    return not (session.no_input or session.as_json) and sys.stdin.isatty()
 
 
 def _unanswered(questions: Sequence[Question]) -> NoReturn:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stockctl.cli.answer import typed
+from stockctl.cli.guard import can_ask
 from stockctl.cli.session import Session
 from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.progress import Progress, silent
@@ -79,6 +81,8 @@ def pass_gates(
     from stockctl.deploy.preflight.run import preflight, require
 
     with preflight_of(opened, quietly(site) if plan else site, candidate) as what:
+        if not plan:
+            ask_people(opened.session, what, overrides)
         with what.site.progress.step("gates") as step:
             gates = preflight(what, overrides)
             red = [gate.name for gate in gates if not gate.passes]
@@ -88,6 +92,22 @@ def pass_gates(
             opened.session.output.note(f"gates     {said}")
         else:
             require(what, gates)
+
+
+def ask_people(session: Session, what: Preflight, overridden: Container[str] = ()) -> None:
+    """At a terminal, the questions of `gates.people` that nobody has answered, or not lately.
+    Nothing typed is no answer: that gate is red."""
+    from stockctl.deploy.preflight.own import answer, question
+
+    if not can_ask(session):
+        return
+    for name, person in what.settings.people.items():
+        if name in overridden or question(what, name, person).ok:
+            continue
+        session.output.err.print(f"{session.output.clean(person.ask)} ", end="", soft_wrap=True)
+        said = typed().strip()
+        if said:
+            answer(what, name, said)
 
 
 def quietly(site: Site) -> Site:

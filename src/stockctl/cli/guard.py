@@ -35,9 +35,14 @@ def confirm(
         )
     if given == name or (yes and not protected):
         return
-    if session.no_input or session.as_json or not sys.stdin.isatty():
+    if not can_ask(session):
         raise ConfirmationMissing(f"this would {what}; nobody confirmed it", hint=f"Give {ways}.")
     session.output.err.print(f"This will {session.output.clean(what)}.", soft_wrap=True)
     session.output.err.print(f"Type {name} to go on: ", end="")
     if typed().strip() != name:
         raise ConfirmationMissing("not confirmed: nothing was changed")
+
+
+def can_ask(session: Session) -> bool:
+    """Whether somebody sits at a terminal and may be asked."""
+    return not (session.no_input or session.as_json) and sys.stdin.isatty()

@@ -21,7 +21,7 @@ from stockctl.system import lock_note, ssh_scripts
 from stockctl.system.host import Holder
 from stockctl.system.running import OnLine, Running, run
 from stockctl.system.ssh_address import Target
-from stockctl.system.ssh_line import Line, answering
+from stockctl.system.ssh_line import Line, answering, end_input
 from stockctl.system.ssh_process import RemoteChild
 from stockctl.system.tunnel import Tunnels
 from stockctl.system.watchdog import SCRIPT
@@ -156,7 +156,7 @@ class SshHost:
         lost = channel.closed or channel.exit_status_ready()
         if not lost:
             with answering(self.name, f"unlock {path}"):
-                channel.shutdown_write()
+                end_input(channel)
                 channel.recv_exit_status()
         if lost:
             raise HostFailed(
@@ -278,7 +278,7 @@ class SshHost:
 def _feed(channel: Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
-        channel.shutdown_write()
+        end_input(channel)
     except TimeoutError:
         raise
     except OSError:

@@ -196,6 +196,15 @@ def _transport() -> Any:
     return SignalledTransport
 
 
+def end_input(channel: Channel) -> None:
+    """Says that no more input comes. paramiko's own `shutdown_write` lets its thread answer a
+    program's end in between, and sshd hangs up on whoever speaks of a channel that is closed."""
+    with channel.lock:
+        message = channel._send_eof()  # type: ignore[attr-defined]
+        if message is not None and channel.transport is not None:
+            channel.transport._send_user_message(message)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def answering(machine: str, doing: str) -> Iterator[None]:
     """What the line says becomes a HostFailed that a person can use."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from stockctl.system.ssh_line import end_input
+
 if TYPE_CHECKING:
     from paramiko import Channel
     from typing_extensions import Buffer
@@ -30,7 +32,7 @@ class RemoteInput(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             with suppress(OSError, EOFError):
-                self._channel.shutdown_write()
+                end_input(self._channel)
         super().close()
 
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stockctl.system.ssh_line import end_input
+
 if TYPE_CHECKING:
     from paramiko import Channel
 
@@ -70,7 +72,7 @@ class Tunnel:
             back.start()
             _pump(near.recv, far.sendall)
             with suppress(OSError, EOFError):
-                far.shutdown_write()
+                end_input(far)
             back.join()
             far.close()
 

@@ -203,6 +203,7 @@ def project(tmp_path: Path) -> Iterator[StagingProject]:
     compose = root / "environments" / "compose.staging.yaml"
     faults = ("FAULT_UNHEALTHY", "FAULT_CRASH", "FAULT_START_DELAY_S")
     faults += ("FAULT_ERROR_PERCENT", "FAULT_LATENCY_MS", "FAULT_AFTER_S")
+    faults += ("FAULT_LEAK_MB", "FAULT_CPU_PERCENT")
     switches = "".join(f"\n      {fault}: ${{{fault}:-}}" for fault in faults)
     compose.write_text(compose.read_text().rstrip() + f"\n    environment:{switches}\n")
     port = free_port()

@@ -74,3 +74,43 @@ def test_a_release_that_gets_worse_is_withdrawn(project: StagingProject) -> None
     assert (kept["release"], len(kept["looks"]) > 2) == ("r0002", True)
     journal = project.ok("journal", "staging", "--json").data["data"]["entries"]
     assert journal[0]["command"] == "deploy rollback to r0001"
+
+
+LIMITED = """    mem_limit: 256m
+    cpus: 0.5
+"""
+TIGHT = """
+[watch]
+after_deploy = true
+duration = "12s"
+interval = "1s"
+sustained = "3s"
+cpu = 70
+memory = 70
+"""
+
+
+def test_a_leak_and_a_busy_processor_are_seen_and_what_stays_below_is_not(
+    project: StagingProject,
+) -> None:
+    compose = project.root / "environments" / "compose.staging.yaml"
+    compose.write_text(compose.read_text() + LIMITED)
+    file = project.root / "environments" / "staging.toml"
+    file.write_text("smoke = []\n" + file.read_text() + TIGHT)
+    below = {"FAULT_LEAK_MB": "80", "FAULT_CPU_PERCENT": "15"}
+    project.set(**below)
+    done = project.deploy("v1")
+    assert done.code == 0, done.err
+    for tag, fault, value, signal in (
+        ("v2", "FAULT_LEAK_MB", "170", "memory"),
+        ("v3", "FAULT_CPU_PERCENT", "100", "cpu"),
+    ):
+        project.set(**{**below, fault: value})
+        done = project.deploy(tag, "--json")
+        assert done.code == 9, done.err
+        assert f"r0001 serves again: {signal} is " in done.data["error"]["message"]
+        assert project.version() == "v1"
+    journal = project.ok("journal", "staging", "--json").data["data"]["entries"]
+    rollbacks = [each["command"] for each in journal if "rollback" in each["command"]]
+    assert rollbacks == ["deploy rollback to r0001"] * 2
+    assert len(list((project.directory / "watch").iterdir())) == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,15 +11,20 @@ from stockmind.errors import Answer
 from stockmind.settings import Faults
 
 SPARED = ("/health", "/api/health", "/metrics")
+LEAKS = 100  # steps to the whole of it
+PAUSE_S = 0.05  # between two of them
 
 
 class Misbehaviour:
-    """From `after_s` seconds on, requests take longer, or fail; health and metrics never do."""
+    """From `after_s` seconds on, requests take longer, or fail; health and metrics never do. The
+    process takes memory and processor time."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app
         self._faults = faults
         self._from = time.monotonic() + faults.after_s
+        for taking in (_leak, _burn):
+            threading.Thread(target=taking, args=(faults,), daemon=True).start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         faults = self._faults
@@ -35,3 +41,28 @@ class Misbehaviour:
                 await Answer(body, status_code=500)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _leak(faults: Faults) -> None:
+    """Pages of zeros would be promised and not taken: what is kept has to be written."""
+    if not faults.leak_mb:
+        return
+    time.sleep(faults.after_s)
+    kept = []
+    for _ in range(LEAKS):
+        kept.append(b"x" * (faults.leak_mb * 1_000_000 // LEAKS))
+        time.sleep(PAUSE_S)
+    threading.Event().wait()
+
+
+def _burn(faults: Faults) -> None:
+    """In turns of 100 ms."""
+    if not faults.cpu_percent:
+        return
+    time.sleep(faults.after_s)
+    busy = faults.cpu_percent / 1000
+    while True:
+        until = time.monotonic() + busy
+        while time.monotonic() < until:
+            pass
+        time.sleep(0.1 - busy)

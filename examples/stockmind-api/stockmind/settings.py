@@ -33,6 +33,8 @@ class Faults:
     crash: bool = False
     error_percent: int = 0
     latency_ms: int = 0
+    leak_mb: int = 0
+    cpu_percent: int = 0
     after_s: int = 0
 
 
@@ -174,6 +176,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             crash=reader.flag("FAULT_CRASH"),
             error_percent=reader.integer("FAULT_ERROR_PERCENT", 0, 0, 100),
             latency_ms=reader.integer("FAULT_LATENCY_MS", 0, 0, 60_000),
+            leak_mb=reader.integer("FAULT_LEAK_MB", 0, 0, 100_000),
+            cpu_percent=reader.integer("FAULT_CPU_PERCENT", 0, 0, 100),
             after_s=reader.integer("FAULT_AFTER_S", 0, 0, 3600),
         ),
     )

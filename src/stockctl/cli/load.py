@@ -128,6 +128,7 @@ def _run(opened: Opened, site: Site, name: str, chosen: LoadProfile) -> LoadResu
 def _weigh(site: Site) -> Callable[[], Burden | None]:
     """What the live containers take. Which they are is asked once: that takes longer."""
     from stockctl.smoke.load.sample import Burden
+    from stockctl.system.container import processors
 
     ids: list[str] = []
 
@@ -139,7 +140,7 @@ def _weigh(site: Site) -> Callable[[], Burden | None]:
             return None
         return Burden(
             sum(each.cpu_s for each in found),
-            max(each.processors for each in found),
+            processors(found),
             max(100 * each.memory_bytes / each.limit_bytes for each in found),
             sum(each.memory_bytes for each in found),
         )

@@ -24,7 +24,9 @@ class WatchSettings(Table):
     )
     error_rate: Number = Field(5, ge=0, le=100, description="Percent of the answers that are 5xx.")
     p95_ms: Number = Field(2000, ge=1, description="95 of 100 answers come within this.")
-    cpu: Number = Field(95, ge=1, le=100, description="Percent of the processors.")
+    cpu: Number = Field(
+        95, ge=1, le=100, description="Percent of the processors that its containers may have."
+    )
     memory: Number = Field(95, ge=1, le=100, description="Percent of a container's limit.")
     connections: Number | None = Field(
         None, ge=1, description="Connections to the database server; absent: not watched."

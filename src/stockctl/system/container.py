@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +57,43 @@ class LogLine:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a container has taken of the processors since it started, and takes of memory now,
-    without what the kernel only caches. `limit_bytes`: its own limit, else the machine's."""
+    without what the kernel only caches. `processors` and `limit_bytes`: its own limit, else the
+    machine's, which has `machine` processors."""
 
     cpu_s: float
-    processors: int
+    processors: float
+    machine: int
     memory_bytes: float
     limit_bytes: float
+
+
+def processors(found: Collection[Usage]) -> float:
+    """How many they may keep busy together."""
+    return min(max(each.machine for each in found), sum(each.processors for each in found))
+
+
+def usage_of(stats: Mapping[str, Any], limits: Mapping[str, Any]) -> Usage:
+    """As `docker stats` counts it (docker/cli, stats_helpers.go); `limits` is its HostConfig.
+    Raises KeyError for a container that does not run."""
+    memory, cpu = stats["memory_stats"], stats["cpu_stats"]
+    kinds = memory["stats"]
+    cached = kinds.get("total_inactive_file", kinds.get("inactive_file", 0))  # cgroup v1 has both
+    machine = int(cpu.get("online_cpus") or 1)
+    return Usage(
+        cpu_s=cpu["cpu_usage"]["total_usage"] / 1e9,
+        processors=_processors_of(limits, machine),
+        machine=machine,
+        memory_bytes=memory["usage"] - cached,
+        limit_bytes=memory["limit"],
+    )
+
+
+def _processors_of(limits: Mapping[str, Any], machine: int) -> float:
+    """`cpus`, or the older pair of quota and period (docs.docker.com, "Resource constraints")."""
+    most: float = (limits.get("NanoCpus") or 0) / 1e9
+    if not most and (limits.get("CpuQuota") or 0) > 0:
+        most = limits["CpuQuota"] / (limits.get("CpuPeriod") or 100_000)
+    return min(most, machine) if most else machine
 
 
 def container_of(attributes: dict[str, Any]) -> Container:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
 from stockctl.system.compose import PROJECT_LABEL
-from stockctl.system.container import Container, LogLine, Usage, container_of
+from stockctl.system.container import Container, LogLine, Usage, container_of, usage_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -146,20 +146,12 @@ class Engine:
         return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), None)
 
     def usage(self, container_id: str) -> Usage:
-        """As `docker stats` counts it (docker/cli, stats_helpers.go)."""
+        """What it takes of the machine. Raises ToolFailed for one that has ended."""
         with _errors("measure a container"):
             found = self._client.api.stats(container_id, stream=False, one_shot=True)
+            limits = self._client.api.inspect_container(container_id)["HostConfig"]
         try:
-            memory, cpu = found["memory_stats"], found["cpu_stats"]
-            cached = memory["stats"].get(
-                "inactive_file", memory["stats"].get("total_inactive_file", 0)
-            )
-            return Usage(
-                cpu["cpu_usage"]["total_usage"] / 1e9,
-                int(cpu.get("online_cpus") or 1),
-                memory["usage"] - cached,
-                memory["limit"],
-            )
+            return usage_of(found, limits)
         except KeyError:  # it does not run
             raise ToolFailed(f"container {container_id[:12]} takes nothing: it has ended") from None
 

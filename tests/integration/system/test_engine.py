@@ -12,7 +12,7 @@ import pytest
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
 from stockctl.system.compose import RELEASE_LABEL
-from stockctl.system.container import Container, Usage
+from stockctl.system.container import Container, Usage, processors
 from stockctl.system.engine import Engine
 
 Answer = tuple[int, Any]
@@ -133,13 +133,37 @@ STATS = {
 }
 
 
-def test_what_a_container_takes_is_measured_without_the_cache(start: Start) -> None:
-    engine = start({"/containers/c/stats": (200, STATS)})
-    assert engine.usage("c") == Usage(2.5, 4, 800, 2000)
+@pytest.mark.parametrize(
+    ("limits", "processors"),
+    [
+        ({}, 4),
+        ({"NanoCpus": 0, "CpuQuota": -1}, 4),
+        ({"NanoCpus": 500_000_000}, 0.5),
+        ({"NanoCpus": 8_000_000_000}, 4),
+        ({"CpuQuota": 50_000}, 0.5),
+        ({"CpuQuota": 50_000, "CpuPeriod": 25_000}, 2),
+    ],
+)
+def test_what_a_container_takes_is_measured_without_the_cache(
+    start: Start, limits: dict[str, int], processors: float
+) -> None:
+    known = {
+        "/containers/c/stats": (200, STATS),
+        "/containers/c/json": (200, {"HostConfig": limits}),
+    }
+    assert start(known).usage("c") == Usage(2.5, processors, 4, 800, 2000)
+
+
+def test_containers_together_may_have_no_more_than_the_machine() -> None:
+    free, half = Usage(0, 4, 4, 0, 1), Usage(0, 0.5, 4, 0, 1)
+    assert [processors(each) for each in ([half, half], [free, half], [free, free])] == [1, 4, 4]
 
 
 def test_what_has_ended_takes_nothing(start: Start) -> None:
-    engine = start({"/containers/c/stats": (200, {"cpu_stats": {}, "memory_stats": {}})})
+    nothing = (200, {"cpu_stats": {}, "memory_stats": {}})
+    engine = start(
+        {"/containers/c/stats": nothing, "/containers/c/json": (200, {"HostConfig": {}})}
+    )
     with pytest.raises(ToolFailed, match="it has ended"):
         engine.usage("c")
 

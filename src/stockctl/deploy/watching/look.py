@@ -13,7 +13,7 @@ from stockctl.deploy.watching.judge import Look
 from stockctl.deploy.watching.proxied import Own, Tally
 from stockctl.smoke.run import smoke
 from stockctl.smoke.suite import select
-from stockctl.system.container import Container, Usage
+from stockctl.system.container import Container, Usage, processors
 from stockctl.system.http import Request, send
 from stockctl.system.postgres import errors
 from stockctl.system.service_metrics import Sample
@@ -81,7 +81,8 @@ class Eyes:
     def _burden(
         self, at: float, containers: Sequence[Container]
     ) -> tuple[float | None, float | None]:
-        """Percent of all processors since the last look; of its memory, for the fullest one."""
+        """Percent of the processors that they may have, since the last look; of its memory, for
+        the fullest one."""
         found: dict[str, Usage] = {}
         for each in containers:
             try:
@@ -93,8 +94,7 @@ class Eyes:
         if before is None or not found or found.keys() != before[1].keys() or at <= before[0]:
             return None, memory
         spent = sum(usage.cpu_s - before[1][key].cpu_s for key, usage in found.items())
-        processors = max(usage.processors for usage in found.values())
-        return 100 * spent / ((at - before[0]) * processors), memory
+        return 100 * spent / ((at - before[0]) * processors(found.values())), memory
 
     def _connections(self) -> int | None:
         site = self._site

@@ -29,11 +29,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Burden:
-    """What containers take together: processor time so far, the share of all processors that one
-    second of it is; the fullest of them in percent; bytes of all."""
+    """What containers take together: processor time so far, the processors that they may have; the
+    fullest of them in percent; bytes of all."""
 
     cpu_s: float
-    processors: int
+    processors: float
     memory: float
     memory_bytes: float
 
@@ -71,7 +71,7 @@ def sample(
 
 
 def cpu_between(before: Burden | None, after: Burden | None, seconds: float) -> float | None:
-    """Percent of all processors; None without two looks, or after a container was replaced."""
+    """Percent of their processors; None without two looks, or after a container was replaced."""
     if before is None or after is None or seconds <= 0 or after.cpu_s < before.cpu_s:
         return None
     return 100 * (after.cpu_s - before.cpu_s) / (seconds * after.processors)

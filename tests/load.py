@@ -1,12 +1,13 @@
-"""Requests all the time, in three kinds, and a count of those that failed.
+"""Requests all the time, in three kinds or four, and a count of those that failed.
 
     with Load("http://127.0.0.1:5001") as load:
         ...
     assert load.failed == []
 
 `keep-alive`: one connection for many requests; `none`: a connection for each; `slow`: requests that
-take a while. Failed is whatever is not a 200 with a whole body. A connection that the server closed
-while it was idle is no failure, as it is none for any HTTP client.
+take a while; `post`, where a test asks for it: requests that nobody may send twice. Failed is
+whatever is not a 200 with a whole body. A connection that the server closed while it was idle is no
+failure, as it is none for any HTTP client.
 """
 
 from __future__ import annotations
@@ -37,12 +38,15 @@ class Answer:
 class Load:
     """Three kinds of clients against one address, from enter to exit."""
 
-    def __init__(self, url: str, *, clients: int = 2, slow_s: float = 1.0) -> None:
+    def __init__(
+        self, url: str, *, clients: int = 2, slow_s: float = 1.0, posting: int = 0
+    ) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._over = threading.Event()
         self.answers: list[Answer] = []
         jobs = [("keep-alive", "/"), ("none", "/")] * clients + [("slow", f"/slow?s={slow_s}")] * 2
+        jobs += [("post", "/")] * posting
         self._threads = [threading.Thread(target=self._client, args=job) for job in jobs]
 
     def __enter__(self) -> Load:
@@ -79,7 +83,7 @@ class Load:
         while not self._over.is_set():
             began = time.monotonic()
             try:
-                version, closes = self._ask(connection, path, close=kind == "none")
+                version, closes = self._ask(connection, path, kind)
                 answer = Answer(kind, began, time.monotonic(), version)
             except (OSError, http.client.HTTPException) as error:
                 answer = Answer(
@@ -97,8 +101,12 @@ class Load:
         return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
 
     @staticmethod
-    def _ask(connection: http.client.HTTPConnection, path: str, *, close: bool) -> tuple[str, bool]:
-        connection.request("GET", path, headers={"Connection": "close"} if close else {})
+    def _ask(connection: http.client.HTTPConnection, path: str, kind: str) -> tuple[str, bool]:
+        headers = {"Connection": "close"} if kind == "none" else {}
+        if kind == "post":
+            connection.request("POST", path, b"once", headers)
+        else:
+            connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace").strip()
         if answer.status != 200:

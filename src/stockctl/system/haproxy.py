@@ -81,6 +81,19 @@ frontend stats
   stats uri /
 """
 
+_SEVERAL = """\
+  # Who was killed does not refuse, it is silent: its address is nobody's any more. A connection on
+  # one machine takes far less than this, and the next try goes to another replica.
+  timeout connect 500ms
+  option redispatch 1
+  retries 5
+  # One try in vain and the check has the last word: without it a machine that is short of breath
+  # could lose every replica at once.
+  option httpchk GET {health}
+  timeout check 2s
+  default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 1
+  default-server observe layer4 error-limit 1 on-error sudden-death"""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -144,9 +157,9 @@ def render(
 ) -> str:
     """The whole configuration. Deterministic: the same routes give the same text."""
     several = any(len(route.servers) > 1 for route in routes)
-    lines = [_server(route, server, several) for route in routes for server in route.servers]
+    lines = [_server(route, server) for route in routes for server in route.servers]
     if several:  # with one server a check could only take the last one away
-        lines.insert(0, f"  option httpchk GET {_quoted(health)}")
+        lines.insert(0, _SEVERAL.format(health=_quoted(health)))
     shares = {route.release: route.share for route in routes}
     text = _TEMPLATE.format(
         mark=_MARK + json.dumps(shares, sort_keys=True),
@@ -196,11 +209,10 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def _server(route: Route, server: Server, checked: bool) -> str:
+def _server(route: Route, server: Server) -> str:
     weight = min(_MOST, max(1, round(_MOST * route.share / 100 / len(route.servers))))
     line = f"  server {server.name} {server.address}:{server.port} weight {weight}"
-    line += " resolvers docker resolve-prefer ipv4 init-addr last,libc,none"
-    return line + (" check inter 2s fall 3 rise 1" if checked else "")
+    return line + " resolvers docker resolve-prefer ipv4 init-addr last,libc,none"
 
 
 def _fingerprint(text: str) -> str:

@@ -117,11 +117,16 @@ class Shop(StagingProject):
 
     def version(self) -> str | None:
         try:
-            with urllib.request.urlopen(self.url, timeout=5) as answer:
-                text: str = answer.read().decode().strip()
-                return text
+            return self.fetch(self.url).strip()
         except (OSError, urllib.error.URLError):
             return None
+
+    @staticmethod
+    def fetch(url: str) -> str:
+        """What is answered there. Raises OSError where nothing is, or an error."""
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
 
     def containers(self) -> dict[str, str]:
         """Everything that belongs to the project, with its state."""

@@ -38,7 +38,8 @@ def test_a_share_of_one_percent_is_not_rounded_away() -> None:
 
 def test_health_is_checked_only_where_another_server_can_take_over() -> None:
     assert "option httpchk" not in rendered(OLD)
-    assert "check inter" not in rendered(OLD)
+    assert "default-server" not in rendered(OLD)
+    assert "default-server check" in rendered(NEW)
     assert 'option httpchk GET "/health"' in rendered(NEW)
     odd = render((NEW,), health='/a\'b "c" $d', drain_s=1)
     assert 'option httpchk GET "/a\'b \\"c\\" \\$d"' in odd

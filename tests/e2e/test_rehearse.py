@@ -77,3 +77,28 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     assert "app does not run in the rehearsal" in crashed["unwell"]
     assert "FAULT_CRASH" in crashed["unwell"]  # its last words
     assert left(project) == ""
+
+
+def test_a_database_outside_compose_has_a_stand_in(project: StagingProject) -> None:
+    base = project.root / "environments" / "base.toml"
+    text = base.read_text()
+    base.write_text(text.replace('service    = "postgres"\n', 'image = "nowhere.invalid/pg:15"\n'))
+    assert project.deploy("v1").code == 0
+    project.ok("backup", "create", "staging")
+    migration(project, 13, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
+    none = project.run("deploy", "rehearse", "staging", "--tag", "v2")
+    assert (none.code, "database.image names the image" in none.err) == (6, True)
+
+    base.write_text(
+        base.read_text().replace("nowhere.invalid/pg:15", "stockctl-testbed/postgres:15")
+    )
+    live = [f"{project.compose_project}-{name}-1" for name in ("app", "postgres")]
+    project.docker("pause", *live)
+    try:
+        found = rehearse(project, 0)
+    finally:
+        project.docker("unpause", *live)
+    assert [each["ok"] for each in found["migrations"]] == [True]
+    assert {check["ok"] for check in found["smoke"]} == {True}
+    assert found["forecast_s"] > 1
+    assert left(project) == ""

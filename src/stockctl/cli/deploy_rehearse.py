@@ -35,10 +35,10 @@ def rehearse(
 ) -> Result:
     """Plays the deploy on a copy of the data, and says how long it will take and what it locks.
 
-    The newest verified backup is restored into a database of the same image, in a project of its
-    own without a way out. The pending expand migrations are applied, taken back and compared, the
-    new image is started on the copy and smoke-tested. Nothing of the live system is touched, and
-    nothing is left. docs/rehearsal.md
+    The newest verified backup is restored into a database of the same image (of `database.image`
+    where it is no compose service), in a project of its own without a way out. The pending expand
+    migrations are applied, taken back and compared, the new image is started on the copy and
+    smoke-tested. Nothing of the live system is touched, and nothing is left. docs/rehearsal.md
     """
     from stockctl.deploy import image
     from stockctl.deploy.gates import engine_ready, rendered_configuration

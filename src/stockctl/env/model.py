@@ -78,6 +78,12 @@ class DatabaseSettings(Table):
         None,
         description="Run pg_dump and pg_restore in this compose service; absent: on this machine.",
     )
+    image: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]*$",
+        description="`deploy rehearse` starts a server of this image where there is no `service`."
+        " Default: `postgres:` and the major version of the backup's server.",
+    )
     embedded: StrictBool = Field(
         False, description="A Postgres from a wheel, its data under `host.directory`; no url."
     )
@@ -99,6 +105,8 @@ class DatabaseSettings(Table):
             raise ValueError("set either url or embedded = true")
         if self.embedded and self.service:
             raise ValueError("embedded = true needs no service")
+        if self.image and (self.embedded or self.service):
+            raise ValueError("image is for a url without service: else it is known")
         return self
 
 

@@ -68,7 +68,7 @@ def rehearse(site: Site, store: Store, piece: Piece) -> Rehearsal:
     command = f"deploy rehearse {piece.version}"
     lock = site.host.lock(site.directory / LOCK, site.journal.holder(command))
     with lock, site.journal.operation(command):
-        with staged(site, piece.rendered, piece.image_id) as stage:
+        with staged(site, piece.rendered, piece.image_id, backup.server_version) as stage:
             found = _play(stage, store, backup, piece)
         detail = "" if found.ok else "not passed"
         evidence = Evidence(EVIDENCE, site.clock.now(), found.ok, operator(), piece.version, detail)

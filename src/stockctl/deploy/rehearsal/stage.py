@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stockctl.core.errors import DatabaseUnreachable, Refused, StockctlError, Unhealthy
+from stockctl.core.errors import (
+    DatabaseUnreachable,
+    Refused,
+    StockctlError,
+    ToolFailed,
+    Unhealthy,
+)
+from stockctl.deploy.rehearsal.stand_in import NAME, official, plain, pointed, stand_in
 from stockctl.deploy.site import Site
 from stockctl.system import compose
 from stockctl.system.compose import Rendered, Stack
@@ -62,25 +69,40 @@ def document(rendered: Rendered, database: str, web: str, image_id: str) -> dict
 
 
 @contextmanager
-def staged(site: Site, rendered: Rendered, image_id: str) -> Iterator[Stage]:
-    """For as long as the block runs; nothing is left of it then. Raises Refused where the database
-    is no compose service: there is no image to make another one of."""
-    settings = site.environment.database
-    if settings is None or settings.service is None:
-        raise Refused(
-            "a rehearsal needs database.service: it starts another one of the same image",
-            hint="For migrations alone: stockctl db prove",
-        )
+def staged(site: Site, rendered: Rendered, image_id: str, server_version: str) -> Iterator[Stage]:
+    """For as long as the block runs; nothing is left of it then. `server_version`: of the backup's
+    server, for a database that is no compose service."""
     project, folder = f"{site.environment.project}-rehearsal", site.directory / FOLDER
-    web = site.service.web
-    made = Rendered(document(rendered, settings.service, web, image_id))
+    database, web = _database(site), site.service.web
+    if database == NAME:
+        rendered = _with_stand_in(site, rendered, server_version)
+    made = Rendered(document(rendered, database, web, image_id))
     file = folder / "compose.json"
     _clear(site, project, folder)  # of one that was killed
     try:
         site.host.write(file, made.to_bytes())
-        yield Stage(site, Stack(project, file), settings.service, web)
+        yield Stage(site, Stack(project, file), database, web)
     finally:
         _clear(site, project, folder)
+
+
+def _database(site: Site) -> str:
+    """The compose service that it runs in. Raises Refused without a database."""
+    settings = site.environment.database
+    if settings is None:
+        name = site.environment.name
+        raise Refused(f"{name} has no database: there is nothing to rehearse a deploy on")
+    return settings.service or NAME
+
+
+def _with_stand_in(site: Site, rendered: Rendered, server_version: str) -> Rendered:
+    """With one more service, and the web service asking it."""
+    settings, web, live = site.environment.database, site.service.web, site.database
+    assert settings is not None and live is not None
+    services = rendered.document["services"]
+    image = settings.image or official(server_version)
+    changed = {NAME: stand_in(image, live.dsn), web: pointed(services[web], live.dsn)}
+    return Rendered({**rendered.document, "services": {**services, **changed}})
 
 
 def _clear(site: Site, project: str, folder: Path) -> None:
@@ -93,14 +115,19 @@ def _clear(site: Site, project: str, folder: Path) -> None:
 
 def start_database(stage: Stage) -> Database:
     """Another server of the same image and with the same password, empty. Raises Unhealthy,
-    DatabaseUnreachable."""
+    DatabaseUnreachable, ToolFailed where its image is not to be had."""
     site = stage.site
     assert site.database is not None
-    site.host.run(stage.stack.start((stage.database,)), timeout_s=START_S)
+    try:
+        site.host.run(stage.stack.start((stage.database,)), timeout_s=START_S)
+    except ToolFailed as error:
+        if stage.database == NAME:
+            error.hint = "database.image names the image of the server that is started for it."
+        raise
     tools = ClientTools(prefix=compose.enter(stage.stack.project, stage.database))
     until = site.clock.monotonic() + site.environment.deploy.health_timeout
     while True:
-        dsn = replace(site.database.dsn, host=stage.address(stage.database), port=5432)
+        dsn = plain(site.database.dsn, stage.address(stage.database))
         database = Database(dsn, tools)
         try:
             with database.connect():

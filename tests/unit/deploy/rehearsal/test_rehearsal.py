@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from stockctl.core.errors import BackupInvalid
 from stockctl.core.report import Check, Report, Severity
+from stockctl.core.secret import Secret
 from stockctl.db.proof.nouns import Problem, TableLock
 from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed, as_data
 from stockctl.deploy.rehearsal.stage import document
+from stockctl.deploy.rehearsal.stand_in import official, plain, pointed, stand_in
 from stockctl.system.compose import Rendered
+from stockctl.system.postgres import Dsn
 
 LIVE = {
     "name": "shop-prod",
@@ -100,3 +106,51 @@ def test_what_a_rollback_will_be_able_to_do() -> None:
     assert rehearsal().way_back == "code and configuration; the schema stays as it is"
     assert rehearsal(GOOD).way_back.endswith("--with-database")
     assert rehearsal(GOOD, SLOW, BAD).way_back.endswith("not the schema: 0002_b, 0003_c")
+
+
+DSN = Dsn(
+    "db.example.com", 6432, "own", Secret("p@ss"), "shop",
+    (("sslmode", "require"), ("options", "-csearch_path=app")),
+)  # fmt: skip
+
+
+def test_the_official_image_is_that_of_the_backups_server() -> None:
+    assert official("16.4 (Debian 16.4-1)") == "postgres:16"
+    with pytest.raises(BackupInvalid):
+        official("unknown")
+
+
+def test_the_service_is_pointed_at_the_stand_in_wherever_it_names_the_live_database() -> None:
+    there = "own:p%40ss@rehearsal-database:5432/shop"
+    service = {
+        "image": "shop",
+        "environment": {
+            "DATABASE_URL": "postgresql+asyncpg://app:x@10.0.0.5:6432/shop?sslmode=require",
+            "READER": "postgres://reader:x@replica/shop",
+            "WAREHOUSE": "postgresql://app:x@10.0.0.5/warehouse",
+            "REDIS_URL": "redis://cache/0",
+            "EMPTY": None,
+        },
+    }
+    assert pointed(service, DSN)["environment"] == {
+        "DATABASE_URL": f"postgresql+asyncpg://{there}",
+        "READER": f"postgres://{there}",
+        "WAREHOUSE": "postgresql://app:x@10.0.0.5/warehouse",
+        "REDIS_URL": "redis://cache/0",
+        "EMPTY": None,
+    }
+    libpq = {"environment": {"PGHOST": "10.0.0.5", "PGSSLMODE": "require", "PORT": "80"}}
+    assert pointed(libpq, DSN)["environment"] == {
+        "PORT": "80",
+        "PGHOST": "rehearsal-database",
+        "PGUSER": "own",
+        "PGPASSWORD": "p@ss",
+        "PGDATABASE": "shop",
+    }
+
+
+def test_the_stand_in_is_entered_as_the_live_one_is_but_without_tls() -> None:
+    found = plain(DSN, "172.20.0.2")
+    assert (found.host, found.port, found.user) == ("172.20.0.2", 5432, "own")
+    assert found.options == (("options", "-csearch_path=app"),)
+    assert stand_in("postgres:16", DSN)["environment"]["POSTGRES_PASSWORD"] == "p@ss"

@@ -236,12 +236,17 @@ class Traffic:
         answer = send(Request("GET", url), timeout_s=ASK_S)
         return answer.text() if answer.status == 200 else None
 
-    def counters(self, routes: tuple[Route, ...]) -> Mapping[str, Counters]:
-        """What each release answered since the last reload. Raises Unhealthy without an answer."""
+    def asked(self, path: str) -> str:
+        """A page of its own. Raises Unhealthy without an answer."""
         running = self.running()
-        text = self._ask(running, "/;csv") if running is not None else None
+        text = self._ask(running, path) if running is not None else None
         if text is None:
             raise Unhealthy("the proxy does not answer", details=self._last_words())
+        return text
+
+    def counters(self, routes: tuple[Route, ...]) -> Mapping[str, Counters]:
+        """What each release answered since the last reload. Raises Unhealthy without an answer."""
+        text = self.asked("/;csv")
         names = {server.name: route.release for route in routes for server in route.servers}
         return haproxy.counters(text, names)
 

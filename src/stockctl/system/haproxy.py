@@ -13,6 +13,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stockctl.system import haproxy_times
+
 PUBLIC_PORT = 8080  # inside the proxy's container
 TLS_PORT = 8443
 STATS_PORT = 8404
@@ -71,12 +73,17 @@ backend release
   # what a server dropped before it answered may be asked again where asking twice is harmless
   retry-on conn-failure empty-response
   http-request disable-l7-retry unless METH_GET or {{ method HEAD OPTIONS }}
+{counting}
 {servers}
+
+backend times
+  stick-table type string len 64 size 1k store gpc(16)
 
 frontend stats
   bind :{stats_port}
   acl asked path /generation
   http-request return status 200 content-type text/plain string {generation} if asked
+{telling}
   stats enable
   stats uri /
 """
@@ -167,6 +174,8 @@ def render(
         public_port=PUBLIC_PORT,
         stats_port=STATS_PORT,
         scheme="\n".join([*_page(maintenance, health), *_scheme(tls)]),
+        counting=haproxy_times.counting(_quoted(health)),
+        telling=haproxy_times.telling(),
         servers="\n".join(lines),
         generation="{generation}",
     )

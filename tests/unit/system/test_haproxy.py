@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from stockctl.system import haproxy
+from stockctl.system import haproxy, haproxy_times
 from stockctl.system.haproxy import Counters, Route, Server, render
 
 OLD = Route("r0001", 90, (Server("r0001-1", "p-r0001-app-1", 5000),))
@@ -98,3 +100,22 @@ def test_tls_redirects_to_the_port_that_browsers_find() -> None:
     assert "Strict-Transport" not in usual
     other = render((OLD,), health="/", drain_s=1, tls=haproxy.Tls(443, 0, "def"))
     assert haproxy.generation(usual) != haproxy.generation(other)
+
+
+def test_times_are_counted_once_each_and_not_those_of_health_checks() -> None:
+    text = render((OLD,), health='/a "b"', drain_s=1)
+    assert 'acl healthcheck capture.req.uri -m str "/a \\"b\\""' in text
+    ranges = [line.split()[-2] for line in text.splitlines() if "sc-inc-gpc" in line]
+    assert ranges[:2] + ranges[-2:] == ["0:5", "6:10", "5001:10000", "10001:"]
+    ends = [tuple(each.split(":")) for each in ranges]
+    assert all(int(a[1]) + 1 == int(b[0]) for a, b in pairwise(ends))
+    assert len(ranges) == 16  # as many as a table has
+
+
+def test_a_page_that_is_not_ours_has_no_times() -> None:
+    page = "times " + " ".join(str(n) for n in range(16))
+    assert haproxy_times.read(page) == tuple(range(16))
+    for other in ("", "times", page + " 5", page.replace("7", "x"), "<!DOCTYPE html><html>"):
+        assert haproxy_times.read(other) is None
+    found = haproxy_times.buckets(tuple(range(16)))
+    assert (found[0.005], found[0.01], found[10.0], found[float("inf")]) == (0, 1, 105, 120)

@@ -8,7 +8,7 @@ import pytest
 
 from stockctl.cli.watch_view import curve, screen
 from stockctl.deploy.watching.judge import Judge, Look
-from stockctl.deploy.watching.proxied import Own, between
+from stockctl.deploy.watching.proxied import Own, Seen, between
 from stockctl.env.watch_settings import WatchSettings
 from stockctl.system.haproxy import Counters
 from stockctl.system.service_metrics import Sample
@@ -125,10 +125,27 @@ def test_where_only_the_mean_is_known_it_is_held_against_the_limit() -> None:
 
 
 def test_the_proxys_counters_without_what_the_watching_sent() -> None:
-    before, own = Counters(100, 5), Own(2, 1)
-    assert between(before, Counters(132, 8), own) == Sample(30.0, 2.0)
-    assert between(before, Counters(102, 6), own) == Sample()  # nobody else was there
-    assert between(before, Counters(12, 4), own) == Sample(10.0, 3.0)  # reloaded meanwhile
+    before, own = Seen(Counters(100, 5)), Own(2, 1)
+    assert between(before, Seen(Counters(132, 8)), own) == Sample(30.0, 2.0)
+    assert between(before, Seen(Counters(102, 6)), own) == Sample()  # nobody else was there
+    assert between(before, Seen(Counters(12, 4)), own) == Sample(10.0, 3.0)  # reloaded meanwhile
+
+
+def test_the_proxys_times_give_a_p95_also_over_a_reload() -> None:
+    def seen(requests: int, fast: int, slow: int) -> Seen:
+        return Seen(Counters(requests), (fast, *[0] * 11, slow, *[0] * 3))  # 0 to 5 ms, 2 to 3 s
+
+    first, reloaded = seen(1000, 900, 100), seen(100, 90, 10)
+    for before, now in (
+        (first, seen(1100, 990, 110)),
+        (first, reloaded),
+        (Seen(Counters()), reloaded),
+    ):
+        sample = between(before, now, Own())
+        assert sample.requests == sample.buckets[INF] == 100
+        assert sample.quantile(0.95) == pytest.approx(2.5)
+        assert sample.quantile(0.9) == pytest.approx(0.005)
+    assert between(first, Seen(Counters(1100)), Own()).quantile(0.95) is None
 
 
 def test_a_container_that_starts_again_has_shown_it() -> None:

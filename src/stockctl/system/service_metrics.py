@@ -32,9 +32,15 @@ class Sample:
     def error_rate(self) -> float:
         return self.errors / self.requests if self.requests else 0.0
 
+    def fell(self, before: Sample) -> bool:
+        """Counters only grow: a replica was started again, or is gone."""
+        pairs = ((self.buckets.get(le, 0.0), count) for le, count in before.buckets.items())
+        less = self.requests < before.requests or self.errors < before.errors
+        return less or any(now < then for now, then in pairs)
+
     def since(self, before: Sample) -> Sample:
         """What came between; a service that was restarted counts from nothing."""
-        if self.requests < before.requests:
+        if self.fell(before):
             return self
         earlier = before.buckets
         buckets = {le: count - earlier.get(le, 0.0) for le, count in self.buckets.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stockctl.core.units import format_duration
 from stockctl.env.watch_settings import WatchSettings
@@ -12,7 +12,8 @@ from stockctl.system.service_metrics import Sample
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A moment. `sample` counts since the service started; None where nothing could be seen.
+    """A moment. `sample` only grows, but for services that start again; None where nothing could
+    be seen.
     `unwell` says why the health check, or a smoke check, did not pass. `mean_ms`: what an answer
     took, where nobody knows how they spread."""
 
@@ -50,9 +51,12 @@ class Judge:
     looks: list[Look] = field(default_factory=list)
     history: dict[str, list[float | None]] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
+    _seen: Sample | None = None
+    _total: Sample = field(default_factory=Sample)
 
     def add(self, look: Look) -> tuple[Reading, ...]:
         """What it says. Older looks than are needed are forgotten."""
+        look = replace(look, sample=self._added(look.sample))
         self.looks.append(look)
         keep = look.at_s - self.settings.sustained - 2 * self.settings.interval
         while len(self.looks) > 2 and self.looks[1].at_s < keep:
@@ -60,11 +64,19 @@ class Judge:
         readings = self._readings(look)
         for each in readings:
             self.history.setdefault(each.name, []).append(each.value)
-            if each.broken:
-                self._since.setdefault(each.name, look.at_s)
-            else:
-                self._since.pop(each.name, None)
+        broken = [each.name for each in readings if each.broken]
+        self._since = {name: self._since.get(name, look.at_s) for name in broken}
         return readings
+
+    def _added(self, now: Sample | None) -> Sample | None:
+        """Since the first look. Of the time in which a replica started again nothing is known: what
+        is left of the sum are the old figures of the others."""
+        if now is None:
+            return None
+        if self._seen is not None and not now.fell(self._seen):
+            self._total = self._total.plus(now.since(self._seen))
+        self._seen = now
+        return self._total
 
     def verdict(self, readings: tuple[Reading, ...]) -> str:
         """Why the release is withdrawn; empty while there is no reason to."""

@@ -104,6 +104,88 @@ def test_slow_answers() -> None:
     assert first(run(judge(), fine)) is None
 
 
+# Of each signal a value beyond its limit and one within, so near that a window which holds as much
+# of the one as of the other is at the limit.
+LEVELS: dict[str, tuple[float, float]] = {
+    "health": (1, 0),
+    "error_rate": (0.1, 0.0),
+    "p95_ms": (0.1, 0.0),
+    "mean_ms": (2001, 2000),
+    "cpu": (95.1, 95),
+    "memory": (95.1, 95),
+    "connections": (51, 50),
+}
+
+
+def series(name: str, levels: list[float | None]) -> list[Look]:
+    """A look each second; None: at that one nothing could be seen."""
+    total, found = Sample(), []
+    for second, level in enumerate(levels):
+        fields: dict[str, Any] = {**WELL, "at_s": float(second)}
+        each = level or 0.0
+        total = total.plus(
+            traffic(
+                1,
+                errors=each if name == "error_rate" else 0.0,
+                slow=each if name == "p95_ms" else 0.0,
+            )
+        )
+        fields["sample"] = None if level is None else total
+        if name == "health":
+            fields["unwell"] = "503" if level else ""
+        elif name not in ("error_rate", "p95_ms"):
+            fields[name] = level
+        found.append(Look(**fields))
+    return found
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_every_signal_fires_when_it_should_and_names_itself(name: str) -> None:
+    over, under = LEVELS[name]
+    verdicts = run(judge(), series(name, [under] * 20 + [over] * 20))
+    fired = first(verdicts)
+    assert fired is not None
+    assert 25 <= fired <= 30  # 5 s after it began, and those which are of a window fill that first
+    assert verdicts[fired].startswith("not well" if name == "health" else f"{name} is ")
+    assert {said.split()[0] for said in verdicts if said} == {verdicts[fired].split()[0]}
+
+
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize(
+    "over_and_under",
+    ["10000000000", "1111000000", "10", "110", "1111?"],
+    ids=["one bad second", "four", "every other", "two of three", "nothing seen between"],
+)
+def test_what_is_not_broken_all_the_time_never_fires(name: str, over_and_under: str) -> None:
+    """Around the limit, in whatever rhythm, for minutes."""
+    over, under = LEVELS[name]
+    if name in ("error_rate", "p95_ms") and over_and_under == "110":
+        over = 0.075  # of a window three of five seconds are not too much, four are
+    levels = {"1": over, "0": under, "?": None}
+    verdicts = run(judge(), series(name, [levels[each] for each in over_and_under] * 30))
+    assert first(verdicts) is None, verdicts
+
+
+def test_the_old_errors_of_one_replica_are_not_held_against_it_when_another_starts_again() -> None:
+    old = Sample(100_000, 20_000)
+    seen = [Look(float(n), sample=old.plus(traffic(500 + n))) for n in range(20)]
+    seen += [Look(20.0 + n, sample=old.plus(traffic(20 + n))) for n in range(20)]
+    assert first(run(judge(), seen)) is None
+
+
+def test_a_reset_hides_no_errors_that_come_after_it() -> None:
+    seen = [Look(float(n), sample=traffic(n)) for n in range(20)]
+    seen += [Look(20.0 + n, sample=traffic(n, errors=0.5)) for n in range(20)]
+    fired = first(run(judge(), seen))
+    assert fired is not None
+    assert 25 <= fired <= 30
+
+
+def test_without_traffic_only_what_needs_none_is_judged() -> None:
+    still = [Look(float(n), sample=Sample(5000, 4000), mean_ms=9000.0, **WELL) for n in range(60)]
+    assert first(run(judge(), still)) is None
+
+
 def test_of_too_few_requests_nothing_is_said_but_that() -> None:
     judged = judge(requests=20)
     for n in range(20):

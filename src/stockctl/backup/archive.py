@@ -19,12 +19,17 @@ _DATA, _LARGE_OBJECTS = 1, 3
 _HEAD_LIMIT = 1 << 30  # bytes; a length beyond is damage, not a name
 # What ends the rows of a table, in a chunk of its own (dumpTableData_copy in pg_dump.c).
 _END_OF_ROWS = 1
+# Privileges, and the numbers of the large objects that they are on.
+_KEPT = {"ACL", "DEFAULT ACL", "BLOB METADATA"}
 _number = Struct("<Bi").unpack_from  # 1 for a negative one, then four bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the table of contents. `kind` is pg_dump's word: TABLE, TABLE DATA, EXTENSION."""
+    """One line of the table of contents. `kind` is pg_dump's word: TABLE, TABLE DATA, EXTENSION.
+
+    `sql` is what makes it, kept for what `_KEPT` names.
+    """
 
     id: int
     kind: str
@@ -32,6 +37,7 @@ class Entry:
     name: str
     owner: str
     has_data: bool
+    sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +221,8 @@ def _entry(cursor: _Cursor, version: tuple[int, int]) -> Entry:
     cursor.text(), cursor.text()  # oids in the catalogue
     name, kind = cursor.text() or "", cursor.text() or ""
     cursor.number()  # section
-    cursor.text(), cursor.text(), cursor.text()  # SQL to make it, to drop it, to fill it
+    made_by = cursor.text() or ""
+    cursor.text(), cursor.text()  # SQL to drop it, to fill it
     schema = cursor.text() or ""
     cursor.text(), cursor.text()  # tablespace, access method
     if version >= (1, 16):
@@ -226,4 +233,5 @@ def _entry(cursor: _Cursor, version: tuple[int, int]) -> Entry:
         pass
     state = cursor.byte()
     cursor.take(8)
-    return Entry(number, kind, schema, name, owner, has_data=state != 3)
+    sql = made_by if kind in _KEPT else ""
+    return Entry(number, kind, schema, name, owner, has_data=state != 3, sql=sql)

@@ -14,6 +14,7 @@ from stockctl.backup.dump import decoded
 from stockctl.backup.fill import Source, fill
 from stockctl.backup.globals import create_roles
 from stockctl.backup.manifest import Backup
+from stockctl.backup.privileges import give_back
 from stockctl.backup.properties import Properties, carry_over, describe
 from stockctl.backup.put_back import put_back
 from stockctl.backup.restore_plan import RestorePlan, from_manifest, refuse_prepared
@@ -97,6 +98,14 @@ def _replace(
     # A new one: what is idle for as long as a restore takes, a NAT may have dropped.
     with maintenance(database) as connection:
         with progress.step("carry over"):
+            give_back(
+                copy,
+                worker,
+                source.contents,
+                like.owner,
+                trusted=plan.trusted,
+                progress=progress,
+            )
             hand_over(connection, database, plan.new_database, worker, like.owner)
             carry_over(connection, like, plan.new_database)
         if plan.previous_database is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
 from stockctl.backup.fingerprint import Fingerprint, fingerprint
-from stockctl.backup.globals import Role
+from stockctl.backup.giver import Roles, kept_from, lost_roles
+from stockctl.backup.globals import Role, missing
 from stockctl.backup.manifest import Backup
+from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
 from stockctl.backup.swap import free_name, kept, maintenance
 from stockctl.core.errors import Refused
@@ -20,18 +23,6 @@ from stockctl.system.postgres import Database, errors
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# What `--no-owner --no-acl` drops.
-_SHARED = """
-SELECT c.oid::regclass::text
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_database d ON d.datname = current_database()
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND (c.relowner <> d.datdba
-       OR EXISTS (SELECT FROM aclexplode(c.relacl) WHERE grantee <> c.relowner))
-ORDER BY 1
-"""
 _SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
 
 
@@ -109,6 +100,8 @@ def plan_restore(
         room = preflight.look_for_room(connection, database, host)
         preflight.require_room(room, backup.database_bytes)
         inside = _inside(database) if live and live.allows_connections else None
+        trusted = options.trusted
+        warnings = _warnings(connection, backup, live, inside, trusted=trusted) if live else ()
         jobs, why = preflight.choose_jobs(backup, database, host, directory, options.jobs)
         return RestorePlan(
             backup=backup,
@@ -122,8 +115,8 @@ def plan_restore(
             jobs=jobs,
             one_stream=why,
             roles=roles,
-            trusted=options.trusted,
-            warnings=inside[1] if inside else (),
+            trusted=trusted,
+            warnings=tuple(warnings),
         )
 
 
@@ -159,19 +152,31 @@ def refuse_prepared(connection: Connection[Any], name: str) -> None:
         )
 
 
-def _inside(database: Database) -> tuple[Fingerprint, tuple[str, ...]]:
-    """Rows of the live database, and warnings about what a restore does not bring back."""
+def _inside(database: Database) -> tuple[Fingerprint, frozenset[str], tuple[str, ...]]:
+    """Rows of the live database, who owns something in it, its replication slots."""
     name = database.dsn.database
     with database.connect() as connection, errors(f"look into {name}"):
         rows = fingerprint(connection)
-        shared = [each for (each,) in connection.execute(_SHARED).fetchall()]
+        owners = owners_in(connection)
         slots = [each for (each,) in connection.execute(_SLOTS).fetchall()]
-    warnings = []
-    if shared:
-        warnings.append(
-            f"{len(shared)} tables or views have owners or privileges beside the database's owner;"
-            f" afterwards all is its owner's, so grant again: {', '.join(shared[:5])}"
-        )
+    return rows, owners, tuple(slots)
+
+
+def _warnings(
+    connection: Connection[Any],
+    backup: Backup,
+    live: Properties,
+    inside: tuple[Fingerprint, frozenset[str], tuple[str, ...]] | None,
+    *,
+    trusted: bool,
+) -> Iterator[str]:
+    """What a restore does not bring back."""
+    known = backup.globals.roles if backup.globals else ()
+    if absent := missing(connection, known):
+        yield lost_roles((role.name for role in absent), live.owner)
+    _rows, owners, slots = inside or ((), frozenset(), ())
+    mighty = (owners - {live.owner}) & Roles.look(connection).mighty
+    if mighty and not trusted:
+        yield kept_from(mighty, live.owner)
     if slots:
-        warnings.append(f"logical replication slots stay with the old one: {', '.join(slots)}")
-    return rows, tuple(warnings)
+        yield f"logical replication slots stay with the old one: {', '.join(slots)}"

@@ -81,12 +81,13 @@ def choose_restorer(
 def hand_over(
     connection: Connection[Any], database: Database, copy: str, made: Restorer, owner: str
 ) -> None:
-    """All that the restorer made, and the copy itself, becomes the owner's."""
+    """All that is the restorer's still, and the copy itself, becomes the owner's."""
     if not made.own:
         return
     with errors(f"give {copy} to {owner}"):
         with database.to(copy).connect() as inside:
             inside.execute(_sql("REASSIGN OWNED BY {} TO {}", made.name, owner))
+            inside.execute(_sql("DROP OWNED BY {}", made.name))
         connection.execute(_sql("DROP ROLE {}", made.name))
 
 

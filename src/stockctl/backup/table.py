@@ -16,6 +16,7 @@ from stockctl.backup.create import locked
 from stockctl.backup.fill import Source, restore_only
 from stockctl.backup.fingerprint import table_name
 from stockctl.backup.manifest import Backup
+from stockctl.backup.privileges import give_table
 from stockctl.backup.properties import describe
 from stockctl.backup.restore import require_key, source_of
 from stockctl.backup.restorer import choose_restorer
@@ -94,7 +95,7 @@ def restore_table(
             try:
                 scratch, entry = _fill(table, database, source, host, progress, clock)
                 with progress.step("copy") as step:
-                    done = _copy(backup, table, entry, scratch, database)
+                    done = _copy(source, entry, scratch, database, progress)
                     step.detail = f"{done.rows} rows into {done.restored}"
             finally:
                 recover(database, progress, quiet=True)
@@ -126,19 +127,22 @@ def _fill(
     return database.to(scratch), entry
 
 
-def _copy(backup: Backup, table: str, entry: Entry, scratch: Database, live: Database) -> TableBack:
+def _copy(
+    source: Source, entry: Entry, scratch: Database, live: Database, progress: Progress
+) -> TableBack:
     from psycopg import sql
 
+    backup, table = source.backup, table_name(entry.schema, entry.name)
     old = sql.Identifier(entry.schema, entry.name)
-    with scratch.connect() as source, live.connect() as target, errors(f"copy {table}"):
-        row = source.execute(_COLUMNS, (old.as_string(source),)).fetchone()
+    with scratch.connect() as filled, live.connect() as target, errors(f"copy {table}"):
+        row = filled.execute(_COLUMNS, (old.as_string(filled),)).fetchone()
         definitions, columns = row if row else (None, None)
         with target.transaction():
             new = _free(target, entry)
             made = sql.Identifier(entry.schema, new)
             target.execute(sql.SQL("CREATE TABLE {} ({})").format(made, sql.SQL(definitions or "")))
-            _stream(source, target, old, made, columns or "")
-            _own(target, made)
+            _stream(filled, target, old, made, columns or "")
+            give_table(target, source.contents, entry, new, _owner(target), progress)
             count = target.execute(sql.SQL("SELECT count(*) FROM {}").format(made)).fetchone()
             expected = dict(backup.fingerprint)[table]
             if count is None or count[0] != expected:
@@ -176,11 +180,9 @@ def _free(target: Connection[Any], entry: Entry) -> str:
     raise Refused(f"there are a thousand restored copies of {entry.name} already")
 
 
-def _own(target: Connection[Any], made: Any) -> None:
-    from psycopg import sql
-
+def _owner(target: Connection[Any]) -> str:
     row = target.execute(
         "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
     ).fetchone()
     assert row is not None
-    target.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(made, sql.Identifier(row[0])))
+    return str(row[0])

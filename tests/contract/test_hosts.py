@@ -421,6 +421,20 @@ def test_names_are_sorted_and_empty_where_there_is_no_folder(host: Host, tmp_pat
     assert host.names(tmp_path / "a") == []
 
 
+def test_of_many_files_those_that_are_there_are_found(host: Host, tmp_path: Path) -> None:
+    every_byte = bytes(range(256)) * 300
+    wanted = {tmp_path / f"{n}": b"%d" % n for n in range(150)}
+    wanted |= {tmp_path / "bytes": every_byte, tmp_path / "empty": b"", tmp_path / "a b'c": b":1\n"}
+    for path, data in wanted.items():
+        path.write_bytes(data)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    absent = (tmp_path / "gone" / "file", tmp_path / "1" / "below a file", tmp_path / "dangling")
+    assert host.found(*absent, *wanted) == wanted
+    assert host.found() == {}
+    with pytest.raises(HostFailed, match="read"):
+        host.found(tmp_path / "1", tmp_path)  # a folder has no content
+
+
 def test_remove_takes_files_folders_and_nothing(host: Host, tmp_path: Path) -> None:
     host.write(tmp_path / "folder" / "file", b"")
     host.remove(tmp_path / "folder")
@@ -443,6 +457,7 @@ def test_every_file_call_fails_in_our_own_words(host: Host, tmp_path: Path) -> N
         lambda: host.write(impossible, b""),
         lambda: host.append(impossible, b""),
         lambda: host.exists(impossible),
+        lambda: host.found(impossible),
         lambda: host.names(impossible),
         lambda: host.remove(impossible),
         lambda: host.holder(impossible),

@@ -184,6 +184,6 @@ def what_to_deploy(
     if reference:
         last = reference.rsplit("/", 1)[-1]
         return (last.partition(":")[2] or "latest"), reference, None
-    commit = commit_of(site.host, session.project().root)
+    commit = commit_of(site.here, session.project().root)
     version = tag or version_of(commit)
     return version, f"{site.service.image}:{version}", commit

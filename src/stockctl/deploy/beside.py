@@ -41,10 +41,13 @@ def write(site: Site, release_id: str, rendered: Rendered) -> None:
 
 def _document(site: Site, release_id: str) -> Rendered:
     """A release that was deployed by `recreate`, or adopted, has none yet: it is cut out now."""
-    if not site.host.exists(site.releases.project_file(release_id)):
+    path = site.releases.project_file(release_id)
+    data = site.host.found(path).get(path)
+    if data is None:
         whole = site.host.read(site.releases.compose_file(release_id))
         write(site, release_id, Rendered.parse(whole))
-    return Rendered.parse(site.host.read(site.releases.project_file(release_id)))
+        data = site.host.read(path)
+    return Rendered.parse(data)
 
 
 def containers(site: Site, release_id: str) -> tuple[Container, ...]:

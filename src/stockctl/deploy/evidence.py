@@ -56,10 +56,11 @@ class EvidenceBook:
     def get(self, kind: str) -> Evidence | None:
         """None where there is none, or one that cannot be read: then it proves nothing."""
         file = self._file(kind)
-        if not self.host.exists(file):
+        data = self.host.found(file).get(file)
+        if data is None:
             return None
         try:
-            said = json.loads(self.host.read(file))
+            said = json.loads(data)
             at = parse_instant(said["at"])
             return Evidence(
                 kind, at, said["ok"] is True, str(said["who"]), str(said["of"]), str(said["detail"])

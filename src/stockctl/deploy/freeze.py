@@ -39,10 +39,11 @@ def frozen(journal: Journal) -> Freeze | None:
     """None where deploys are free. Raises HostFailed for a file that cannot be read: whoever
     made it meant no."""
     path = _file(journal)
-    if not journal.host.exists(path):
+    data = journal.host.found(path).get(path)
+    if data is None:
         return None
     try:
-        said = json.loads(journal.host.read(path))
+        said = json.loads(data)
         return Freeze(str(said["who"]), parse_instant(said["since"]), str(said["message"]))
     except (ValueError, KeyError, TypeError) as error:
         raise HostFailed(

@@ -107,7 +107,7 @@ def _alone(site: Site, command: str) -> Iterator[None]:
 
 def _noted(site: Site) -> bytes | None:
     path = site.maintenance_file
-    return site.host.read(path) if site.host.exists(path) else None
+    return site.host.found(path).get(path)
 
 
 def _put_back(site: Site, before: bytes | None) -> None:

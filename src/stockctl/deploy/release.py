@@ -126,10 +126,12 @@ class Releases:
 
     def ids(self) -> list[str]:
         """Every release, oldest first; folders that hold no record yet are left out."""
-        return [name for name in self.host.names(self.folder) if self._has_record(name)]
+        return list(self._records())
 
-    def _has_record(self, name: str) -> bool:
-        return name.startswith("r") and self.host.exists(self._record(name))
+    def _records(self) -> dict[str, bytes]:
+        names = [name for name in self.host.names(self.folder) if name.startswith("r")]
+        found = self.host.found(*map(self._record, names))
+        return {name: found[self._record(name)] for name in names if self._record(name) in found}
 
     def next_id(self) -> str:
         """One more than the highest there ever was."""
@@ -138,15 +140,18 @@ class Releases:
 
     def get(self, release_id: str) -> Release:
         """Raises HostFailed when the record is missing or not one of ours."""
-        path = self._record(release_id)
+        return self._parsed(release_id, self.host.read(self._record(release_id)))
+
+    def _parsed(self, release_id: str, data: bytes) -> Release:
         try:
-            return Release.from_json(json.loads(self.host.read(path)))
+            return Release.from_json(json.loads(data))
         except (ValueError, KeyError, TypeError) as error:
+            path = self._record(release_id)
             raise HostFailed(f"{path} is not a release record") from error
 
     def all(self) -> list[Release]:
         """Oldest first."""
-        return [self.get(release_id) for release_id in self.ids()]
+        return [self._parsed(release_id, data) for release_id, data in self._records().items()]
 
     def put(self, release: Release) -> None:
         """Write the record."""
@@ -165,10 +170,11 @@ class Releases:
     def standing(self) -> Standing | None:
         """What `live.json` says."""
         path = self.directory / "live.json"
-        if not self.host.exists(path):
+        data = self.host.found(path).get(path)
+        if data is None:
             return None
         try:
-            said = json.loads(self.host.read(path))
+            said = json.loads(data)
             since = parse_instant(said["since"]) if said.get("since") else None
             return Standing(said["release"], said.get("replaced"), since)
         except (ValueError, KeyError, TypeError) as error:

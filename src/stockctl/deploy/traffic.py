@@ -71,8 +71,7 @@ class Traffic:
         return haproxy.shares(self._text())
 
     def _text(self) -> str:
-        host = self.site.host
-        return host.read(self._config).decode() if host.exists(self._config) else ""
+        return self.site.host.found(self._config).get(self._config, b"").decode()
 
     def _rendered(self, routes: tuple[Route, ...], health: str) -> str:
         """For the container as it was made: what the settings say now may not be mounted yet."""
@@ -89,10 +88,11 @@ class Traffic:
     def maintenance(self) -> Maintenance | None:
         """What `deploy maintenance --on` has noted; it outlasts deploys."""
         path = self.site.maintenance_file
-        if not self.site.host.exists(path):
+        data = self.site.host.found(path).get(path)
+        if data is None:
             return None
         try:
-            said = json.loads(self.site.host.read(path))
+            said = json.loads(data)
             return Maintenance(int(said["retry_after_s"]), str(said["page"]))
         except (ValueError, KeyError, TypeError) as error:
             raise HostFailed(f"{path} is not what deploy maintenance wrote") from error
@@ -101,8 +101,9 @@ class Traffic:
         """A digest of them; empty where there are none."""
         host, digest = self.site.host, hashlib.sha256()
         names = [name for name in host.names(folder) if not name.startswith(".")]
-        for name in names:
-            digest.update(host.read(folder / name))
+        found = host.found(*(folder / name for name in names))
+        for path in sorted(found):
+            digest.update(found[path])
         return digest.hexdigest()[:12] if names else ""
 
     def route(self, routes: tuple[Route, ...], health: str) -> None:
@@ -149,8 +150,7 @@ class Traffic:
 
     def described(self) -> bytes:
         """The proxy as it was made; empty where there is none."""
-        host = self.site.host
-        return host.read(self.document) if host.exists(self.document) else b""
+        return self.site.host.found(self.document).get(self.document, b"")
 
     def declare(self, rendered: Rendered) -> None:
         """Writes down how the proxy is to be, before it is made."""

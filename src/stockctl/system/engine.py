@@ -58,13 +58,11 @@ class Engine:
         load_sdk()
         import docker
 
+        from stockctl.system.engine_line import connect
+
         with _errors("reach the Docker engine"):
             if self._at is not None:
-                client = docker.DockerClient(base_url=self._at, timeout=timeout_s)
-                # The SDK keeps one connection for each URL. Over SSH each is a session, of which
-                # sshd allows ten (MaxSessions in sshd_config(5)).
-                client.api.headers["Connection"] = "close"
-                return client
+                return connect(self._at, timeout_s)
             return docker.from_env(timeout=timeout_s)
 
     def close(self) -> None:

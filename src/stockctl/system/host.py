@@ -65,6 +65,9 @@ class Host(Protocol):
 
     def read(self, path: Path) -> bytes: ...
 
+    def found(self, *paths: Path) -> dict[Path, bytes]:
+        """What is in those of these files that are there: one question, however many they are."""
+
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None: ...
 
     def append(self, path: Path, data: bytes) -> None:

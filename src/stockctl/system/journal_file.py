@@ -117,6 +117,4 @@ class Journal:
 
     def operations(self) -> list[Operation]:
         """What was done, oldest first."""
-        if not self.host.exists(self.path):
-            return []
-        return operations(self.host.read(self.path).splitlines())
+        return operations(self.host.found(self.path).get(self.path, b"").splitlines())

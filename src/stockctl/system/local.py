@@ -78,6 +78,9 @@ class LocalHost:
         with _files(f"read {path}"):
             return path.read_bytes()
 
+    def found(self, *paths: Path) -> dict[Path, bytes]:
+        return {path: self.read(path) for path in paths if self.exists(path)}
+
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         with _files(f"write {path}"):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import shlex
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from paramiko import Channel, SFTPClient
 
 CLOSE_S = 0.5
+ASKED_AT_ONCE = 100  # files; a command line has an end
 # Now and then a byte, so that sshd notices a network that went silent, which ends its TCP.
 _WATCHDOG = f'(while sleep 30 && echo; do :; done) & beat=$!\n{SCRIPT}kill "$beat" 2>/dev/null\n'
 
@@ -43,6 +44,7 @@ class SshHost:
         self._line: Line | None = None
         self._watchdog: Channel | None = None
         self._locks = 0
+        self._lock_lost = False  # with the line; nothing is done until its block has ended
         self._mutex = threading.RLock()
         self._attempts = 0
         self._failure: tuple[str, str, str] | None = None  # of the newest attempt to connect
@@ -102,6 +104,15 @@ class SshHost:
     def read(self, path: Path) -> bytes:
         return self._do(f"read {path}", ssh_scripts.READ, str(path))
 
+    def found(self, *paths: Path) -> dict[Path, bytes]:
+        there: dict[Path, bytes] = {}
+        for begin in range(0, len(paths), ASKED_AT_ONCE):
+            asked = paths[begin : begin + ASKED_AT_ONCE]
+            doing = f"read {asked[0] if len(asked) == 1 else asked[0].parent}"
+            said = self._do(doing, ssh_scripts.FOUND, *map(str, asked))
+            there |= {asked[n]: data for n, data in ssh_scripts.contents(said)}
+        return there
+
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         names = (str(path.parent), str(path), _temporary(path))
         size = str(len(data))
@@ -115,8 +126,6 @@ class SshHost:
         return self._do(f"look at {path}", ssh_scripts.EXISTS, str(path)) == b"yes\n"
 
     def names(self, folder: Path) -> list[str]:
-        if not self.exists(folder):
-            return []
         said = self._do(f"list {folder}", ssh_scripts.NAMES, str(folder))
         return sorted(name for name in said.decode(errors="surrogateescape").split("\0") if name)
 
@@ -146,8 +155,14 @@ class SshHost:
             self._locks += 1
             try:
                 yield
+            except BaseException:
+                with suppress(OSError, EOFError):
+                    end_input(channel)
+                    channel.status_event.wait(CLOSE_S)  # so that it is free for who comes next
+                raise
             finally:
                 self._locks -= 1
+                self._lock_lost = self._lock_lost and self._locks > 0
             self._release(channel, path)
         finally:
             channel.close()
@@ -165,8 +180,6 @@ class SshHost:
             )
 
     def holder(self, path: Path) -> str | None:
-        if not self.exists(path):
-            return None
         said = self._do(f"look at {path}", ssh_scripts.HOLDER, str(path))
         return lock_note.said(said.removeprefix(b"held\n")) if said else None
 
@@ -226,11 +239,12 @@ class SshHost:
         with self._mutex:
             if self._line is not None and not self._line.alive:
                 self._drop()
-                if self._locks:
-                    raise HostFailed(
-                        f"the line to {self.name} was cut, and the lock is gone with it",
-                        hint="Look at the network, then run the command again.",
-                    )
+                self._lock_lost = self._locks > 0
+            if self._lock_lost:
+                raise HostFailed(
+                    f"the line to {self.name} was cut, and the lock is gone with it",
+                    hint="Look at the network, then run the command again.",
+                )
             if self._line is None:
                 self._line = self._connect(attempt)
             return self._line

@@ -6,7 +6,9 @@ standard input with its length, since a cut line looks like the end of it.
 
 from __future__ import annotations
 
+import base64
 import shlex
+from collections.abc import Iterator
 from typing import Protocol
 
 from stockctl.core.command import Command
@@ -69,16 +71,46 @@ fi
 cat -- "$3" >&9 && sync -- "$2"
 """
 
-# path. Says yes or no; what is neither is a failure.
-EXISTS = """
-said=$(stat -L -- "$1" 2>&1) && { echo yes; exit 0; }
-case $said in
-  *"No such file"* | *"Not a directory"* | *"Too many levels"*) echo no ;;
-  *) printf "%s\\n" "$said" >&2; exit 1 ;;
-esac
+# What is neither there nor not there is a failure.
+_IS_THERE = """
+is_there() {
+  [ -e "$1" ] && return 0
+  said=$(stat -L -- "$1" 2>&1) && return 0
+  case $said in
+    *"No such file"* | *"Not a directory"* | *"Too many levels"*) return 1 ;;
+  esac
+  printf "%s\\n" "$said" >&2
+  exit 1
+}
 """
 
-NAMES = """
+EXISTS = (
+    _IS_THERE
+    + """
+if is_there "$1"; then echo yes; else echo no; fi
+"""
+)
+
+# paths. For each that is there its place in the list, then its content. A file that is replaced
+# meanwhile is read whole, since it is opened once.
+FOUND = (
+    _IS_THERE
+    + """
+place=0
+for path; do
+  if is_there "$path"; then
+    echo ":$place"
+    base64 <"$path" || exit 1
+  fi
+  place=$((place + 1))
+done
+"""
+)
+
+NAMES = (
+    _IS_THERE
+    + """
+is_there "$1" || exit 0
 [ -d "$1" ] || exit 0
 cd -- "$1" || exit 1
 for name in * .[!.]* ..?*; do
@@ -86,6 +118,7 @@ for name in * .[!.]* ..?*; do
 done
 exit 0
 """
+)
 
 REMOVE = 'exec rm -rf -- "$1"'
 
@@ -107,13 +140,16 @@ cat >/dev/null
 """
 
 # path. Nothing where it is free, else what its holder noted after a line that says so.
-HOLDER = """
-[ -e "$1" ] || exit 0
+HOLDER = (
+    _IS_THERE
+    + """
+is_there "$1" || exit 0
 exec 9<"$1" || exit 1
 flock -s -n 9 && exit 0
 echo held
 exec cat -- "$1"
 """
+)
 
 
 def call(script: str, *arguments: str) -> str:
@@ -132,6 +168,13 @@ def skip_greeting(answer: Lines) -> None:
     """Reads to where a script called like that begins to speak, or to the end."""
     while (line := answer.readline()) and line != f"{_BEGINS}\n".encode():
         pass
+
+
+def contents(said: bytes) -> Iterator[tuple[int, bytes]]:
+    """What FOUND said: places in the list, with what is in those files."""
+    for each in said.split(b":")[1:]:
+        place, _, encoded = each.partition(b"\n")
+        yield int(place), base64.b64decode(encoded)
 
 
 def start(mark: str) -> str:

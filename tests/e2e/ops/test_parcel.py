@@ -6,6 +6,9 @@ import io
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +20,7 @@ from stockctl.deploy.parcel import _stream, thin
 from stockctl.system.engine import Engine
 from stockctl.system.local import LocalHost
 from stockctl.system.ssh import SshHost
-from tests.remotes import Sshd
+from tests.remotes import Sshd, children, within
 
 BASE = "debian:bookworm-slim"
 
@@ -67,3 +70,29 @@ def test_it_goes_through_the_line(image: str, sshd: Sshd) -> None:
         _stream(site, image_id, known, Step("image", silent))
         with pytest.raises(ToolFailed, match="docker failed"):
             _stream(site, "sha256:" + "0" * 64, known, Step("image", silent))
+
+
+def asking(sshd: Sshd) -> int:
+    """How many `docker system dial-stdio` run over there: one for each session with the engine."""
+    found, left = 0, [sshd.process.pid]
+    while left:
+        below = children(left.pop())
+        left += below
+        for pid in below:
+            with suppress(OSError):
+                said = Path(f"/proc/{pid}/cmdline").read_bytes()
+                found += said.split(b"\0")[:3] == [b"docker", b"system", b"dial-stdio"]
+    return found
+
+
+def test_what_is_asked_of_the_engine_there_shares_a_session(sshd: Sshd) -> None:
+    with SshHost(sshd.target) as host, closing(Engine(at=host.engine)) as engine:
+        for number in range(12):
+            assert engine.version()
+            assert engine.image_id(f"none-{number}") is None
+        assert asking(sshd) == 1
+        with ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(lambda _: engine.image_id(BASE), range(24)))
+        assert within(5, lambda: asking(sshd) <= 2)
+        engine.close()
+        assert within(5, lambda: asking(sshd) == 0)

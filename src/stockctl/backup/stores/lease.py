@@ -1,7 +1,8 @@
 """A lock in a store on another machine: a note that is renewed, and counts only while it is fresh.
 
 Put your own note, then look for others: whoever looks last sees both, so two never both believe
-to be alone. That takes a store that shows what was written to whoever looks afterwards (S3 does
+to be alone. As long as a note was fresh all the time nobody can have come in, so that renewing it
+needs no look: what lies there beside it is somebody who will see ours and step back. That takes a store that shows what was written to whoever looks afterwards (S3 does
 since 2020, a file system does) and no conditional writes, which not every server has. Ages are by
 the store's own clock; ours may be wrong by years.
 """
@@ -99,8 +100,8 @@ class Lease:
             with suppress(StoreFailed):
                 self.require()  # a note that has expired is not put there again
                 self._shelf.place(self._name, self._note)
-                if self._others():
-                    self._lost = "somebody else has taken it"
+                if _awake_s() - self._renewed > self._lease_s:
+                    self._lost = "it was renewed too late"
                 else:
                     self._renewed = began
             if self._lost:

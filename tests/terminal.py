@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import untraced
+
 STOCKCTL = Path(sys.executable).with_name("stockctl")
 LIMIT_S = 60.0
 # docker looks for its plugins below the real home
@@ -33,7 +35,7 @@ class Terminal:
             stderr=theirs,
             start_new_session=True,
             preexec_fn=_take_terminal,
-            env={**os.environ, **DOCKER, "HOME": str(root), "TERM": "dumb", "PAGER": "cat"},
+            env={**untraced(), **DOCKER, "HOME": str(root), "TERM": "dumb", "PAGER": "cat"},
         )
         os.close(theirs)
         self.shown = ""

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tests.children import untraced
+
 REPO = Path(__file__).parents[2]
 STOCKCTL = Path(sys.executable).with_name("stockctl")
 DEADLINE_S = 180
@@ -90,6 +92,7 @@ class StagingProject:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=untraced(),
         )
 
     def until(self, process: subprocess.Popen[str], text: str) -> None:

@@ -6,7 +6,6 @@ import errno
 import gc
 import inspect
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -133,9 +132,7 @@ def run(arguments: list[str]) -> int:
     """Runs one command line and returns the exit code; nothing but this decides about it."""
     session = Session()
     session.as_json = "--json" in _before_separator(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, session.terminate)
+    session.ending.install()
     try:
         code = int(app(arguments, standalone_mode=False, obj=session, prog_name="stockctl") or 0)
         if code == Interrupted.exit_code:  # typer's word for KeyboardInterrupt; no verb's own

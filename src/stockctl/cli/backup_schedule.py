@@ -100,7 +100,7 @@ class _Until(SystemClock):
         self._session = session
 
     def sleep(self, seconds: float) -> None:
-        if self._session.terminated:
+        if self._session.ending.terminated:
             raise Terminated
         super().sleep(seconds)
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.cli.findings import said
 from stockctl.cli.output import Output
+from stockctl.cli.signals import Ending
 from stockctl.core.clock import SystemClock
-from stockctl.core.errors import ConfigurationError, NoProject, StockctlError, Terminated
+from stockctl.core.errors import ConfigurationError, NoProject, StockctlError
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
 from stockctl.core.secret import Secret
@@ -21,8 +22,6 @@ from stockctl.core.units import format_instant
 from stockctl.env.project import Project, find_project
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from stockctl.cli.reporter import TerminalReporter
     from stockctl.core.progress import Progress
 
@@ -51,7 +50,7 @@ class Session:
         self.command = ""
         self.environment: str | None = None
         self.program: tuple[str, ...] = ()  # what came after `--`, for a verb that runs it
-        self.terminated = False
+        self.ending = Ending()
         self.clock = SystemClock()
         self.started_at: datetime = self.clock.now()
         self._started = self.clock.monotonic()
@@ -91,12 +90,6 @@ class Session:
         self.environment = name
         self.environment = self.project().choose(name, os.environ)
         return self.environment
-
-    def terminate(self, _number: int, _frame: FrameType | None) -> None:
-        """A signal's handler. Remembered as well: what is raised within a destructor or a callback
-        of C code goes no further, and whoever stays for long asks again."""
-        self.terminated = True
-        raise Terminated
 
     def learn_everything(self) -> None:
         """Teaches the output every value of every env file, however it is written: for a message

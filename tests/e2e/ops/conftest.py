@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.children import untraced
 from tests.e2e.conftest import DEADLINE_S, STOCKCTL, Done, free_port
 
 IMAGE = "stockmind-api:testbed-cache"  # Debian with python3
@@ -129,7 +130,12 @@ class Small:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            self.argv(*arguments), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+            self.argv(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            env=untraced(),
         )
 
     def deploy(self, *more: str) -> Done:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.children import untraced
 from tests.e2e.ops.conftest import Small
 from tests.terminal import Terminal
 
@@ -32,7 +33,10 @@ def test_follow_goes_on_with_the_next_release(served: Small) -> None:
     served.set(GREETING="one")
     assert served.deploy().code == 0
     with subprocess.Popen(
-        served.argv("deploy", "logs", "--follow"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        served.argv("deploy", "logs", "--follow"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=untraced(),
     ) as following:
         assert following.stdout is not None
         assert b"up one" in following.stdout.readline()

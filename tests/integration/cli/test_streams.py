@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.children import untraced
 from tests.integration.cli.conftest import PROGRAM, Run, environment
 
 SMOKE = '[[smoke]]\nname = "slow"\npath = "/"\ntimeout = "30s"\n'
@@ -60,7 +61,11 @@ def test_a_signal_ends_it_in_order_with_one_document(
         file.write(SMOKE.replace("30s", "1h") + "repeat = 3\n")
     argv = [PROGRAM, "smoke", "local", "--url", hanging, "--json"]
     with subprocess.Popen(
-        argv, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        argv,
+        cwd=project,
+        env=untraced(environment()),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert Hanging.asked.wait(30)
         process.send_signal(number)
@@ -198,7 +203,7 @@ def on_terminal(
     with subprocess.Popen(
         [PROGRAM, *arguments],
         cwd=project,
-        env=environment(**{"TERM": "xterm-256color", **variables}),
+        env=untraced(environment(**{"TERM": "xterm-256color", **variables})),
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

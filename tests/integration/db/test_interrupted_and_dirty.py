@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.children import untraced
 from tests.servers import on_each_postgres
 
 from stockctl.core.clock import SystemClock
@@ -133,7 +134,10 @@ def child_in_the_middle(database: Database, folder: Path) -> Iterator[subprocess
     write(folder, "0001_slow", "CREATE TABLE slow ();\nSELECT pg_sleep(30);", "DROP TABLE slow;")
     arguments = [dsn.host, str(dsn.port), dsn.user, dsn.database, str(folder)]
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", _CHILD, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=untraced(),
     )
     try:
         until(lambda: sleeping(database), within_s=20)

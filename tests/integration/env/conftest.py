@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
+from tests.children import untraced
 from tests.integration.cli.conftest import PROGRAM, Ended
 
 CANARY = "c4n4ry" + "7Hq2ZxW9mB4vK6tR" * 2
@@ -99,7 +100,7 @@ class Place:
         return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.root,
-            env=self.variables(**more),
+            env=untraced(self.variables(**more)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.children import untraced
 from tests.integration.env.conftest import CANARY, ENV, PROGRAM, Place, Waiting
 
 CHANGE = 'sed -i "s/^PUBLIC_URL=.*/PUBLIC_URL=https:\\/\\/new.example.com/" "$1"'
@@ -221,7 +222,7 @@ def on_terminal(place: Place, editor: str, answer: bytes) -> tuple[int, str]:
     process = subprocess.Popen(
         [PROGRAM, "env", "edit", "prod", "--confirm", "prod"],
         cwd=place.root,
-        env=place.variables(EDITOR=editor, TERM="dumb"),
+        env=untraced(place.variables(EDITOR=editor, TERM="dumb")),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

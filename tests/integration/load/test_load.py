@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.children import untraced
 from tests.remotes import missing
 
 PROGRAM = str(Path(sys.executable).with_name("stockctl"))
@@ -200,7 +201,7 @@ def test_ctrl_c_ends_k6_as_well(folder: Path, k6: Path, service: Service) -> Non
     with subprocess.Popen(
         [PROGRAM, "load", "staging", "--duration", "10m"],
         cwd=folder,
-        env=environment(k6),
+        env=untraced(environment(k6)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:

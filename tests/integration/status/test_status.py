@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import untraced
 
 from stockctl.system.postgres import Database
 
@@ -278,7 +279,7 @@ def test_watching_ends_with_ctrl_c_and_is_no_failure(folder: Path) -> None:
     with subprocess.Popen(
         [PROGRAM, "status", "prod", "--watch"],
         cwd=folder,
-        env=environment(),
+        env=untraced(environment()),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

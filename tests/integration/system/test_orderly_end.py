@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.children import untraced
 
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import HostFailed, Locked
@@ -63,7 +64,7 @@ def group(leader: int) -> list[int]:
 @contextmanager
 def python(script: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     argv = [sys.executable, "-c", textwrap.dedent(script), *arguments]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=untraced()) as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout

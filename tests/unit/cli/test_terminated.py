@@ -16,6 +16,6 @@ def test_who_stays_asks_again() -> None:
     clock = _Until(session)
     clock.sleep(0.0)
     with pytest.raises(Terminated):
-        session.terminate(signal.SIGTERM, None)
+        session.ending(signal.SIGTERM, None)
     with pytest.raises(Terminated):
         clock.sleep(3600.0)

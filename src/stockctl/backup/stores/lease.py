@@ -2,9 +2,10 @@
 
 Put your own note, then look for others: whoever looks last sees both, so two never both believe
 to be alone. As long as a note was fresh all the time nobody can have come in, so that renewing it
-needs no look: what lies there beside it is somebody who will see ours and step back. That takes a store that shows what was written to whoever looks afterwards (S3 does
-since 2020, a file system does) and no conditional writes, which not every server has. Ages are by
-the store's own clock; ours may be wrong by years.
+needs no look: what lies there beside it is of somebody who will see ours and step back. That takes
+a store that shows what was written to whoever looks afterwards (S3 does since 2020, a file system
+does) and no conditional writes, which not every server has. Ages are by the store's own clock;
+ours may be wrong by years.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.children import untraced
 from tests.servers import on_one_postgres
 from tests.terminal import LIMIT_S, STOCKCTL
 
@@ -51,7 +52,9 @@ def root(tmp_path: Path, database: Database) -> Path:
 
 def start(root: Path, *options: str) -> subprocess.Popen[str]:
     argv = [STOCKCTL, "--root", root, "db", "prove", "one", *options]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=untraced()
+    )
 
 
 def wait_for_sleeper(database: Database, known: set[str]) -> str:

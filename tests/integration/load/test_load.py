@@ -14,10 +14,13 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.children import untraced
 from tests.remotes import missing
+
+from stockctl.smoke.load.run import IMAGE
 
 PROGRAM = str(Path(sys.executable).with_name("stockctl"))
 REPO = Path(__file__).parents[3]
@@ -139,20 +142,22 @@ status = [302]
     return tmp_path
 
 
-def environment(k6: Path | None, *, bare: bool = False) -> dict[str, str]:
+def environment(
+    k6: Path | None, *, bare: bool = False, engine: str = "unix:///nowhere/docker.sock"
+) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("STOCKCTL")}
     ours = str(Path(sys.executable).parent)
     path = f"{k6.parent}:{ours if bare else kept['PATH']}" if k6 else ours
-    return {**kept, "PATH": path, "NO_COLOR": "1", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    return {**kept, "PATH": path, "NO_COLOR": "1", "DOCKER_HOST": engine}
 
 
 def load(
-    folder: Path, k6: Path | None, *arguments: str, bare: bool = False
+    folder: Path, k6: Path | None, *arguments: str, **where: Any
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PROGRAM, "load", "staging", *arguments],
         cwd=folder,
-        env=environment(k6, bare=bare),
+        env=environment(k6, **where),
         capture_output=True,
         text=True,
         timeout=120,
@@ -240,14 +245,74 @@ def test_without_k6_it_says_where_to_get_it(folder: Path, service: Service) -> N
     assert "k6 is not on PATH" in done.stderr
 
 
-def test_without_k6_its_image_is_tried(folder: Path, service: Service, tmp_path: Path) -> None:
+@pytest.fixture
+def docker_alone(tmp_path: Path) -> Path:
+    """Where k6 would be, in a folder in which there is only docker."""
     docker = shutil.which("docker")
     if docker is None:
         missing("docker", "engine.sh")
         raise AssertionError
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "docker").symlink_to(docker)
-    done = load(folder, tmp_path / "bin" / "k6", "--duration", "2s", bare=True)
+    return tmp_path / "bin" / "k6"
+
+
+@pytest.fixture
+def engine() -> str:
+    """The engine of this machine, with k6's image."""
+    done = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
+    if done.returncode:
+        missing("k6's image", "k6-image.sh")
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
+def loads() -> str:
+    """The containers in which k6 runs."""
+    argv = ["docker", "ps", "-a", "--filter", f"ancestor={IMAGE}", "--format", "{{.Names}}"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_without_k6_its_image_does_it(
+    folder: Path, service: Service, docker_alone: Path, engine: str
+) -> None:
+    done = load(folder, docker_alone, "--json", bare=True, engine=engine)
+    assert done.returncode == 0, done.stderr
+    assert service.asked["/login 201"] == 3
+    metrics = json.loads(done.stdout)["data"]["metrics"]
+    assert metrics["requests"] == sum(service.asked.values())
+    report = Path(json.loads(done.stdout)["data"]["report"])
+    assert "p95 so far" in report.read_text()  # what k6 tells on the way is heard from outside
+    assert CANARY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_container_ends_with_us(
+    folder: Path, service: Service, docker_alone: Path, engine: str, number: signal.Signals
+) -> None:
+    before = loads()
+    with subprocess.Popen(
+        [PROGRAM, "load", "staging", "--duration", "10m"],
+        cwd=folder,
+        env=environment(docker_alone, bare=True, engine=engine),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        until = time.monotonic() + 60
+        while not service.asked["/list 200"]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert loads() != before
+        process.send_signal(number)
+        assert process.wait(timeout=60) == (130 if number == signal.SIGINT else -number)
+    while set(loads().split()) - set(before.split()):
+        assert time.monotonic() < until, "the container goes on"
+        time.sleep(0.1)
+
+
+def test_where_the_image_cannot_be_run_it_is_said(
+    folder: Path, service: Service, docker_alone: Path
+) -> None:
+    done = load(folder, docker_alone, "--duration", "2s", bare=True)
     assert done.returncode == 6
     assert "docker cannot run its image grafana/k6" in done.stderr
     assert "/nowhere/docker.sock" in done.stderr  # docker's own words

@@ -3,53 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
 from stockctl.core.units import format_duration
+from stockctl.smoke.load.chart import Chart, drawn
 from stockctl.smoke.load.sample import Sample
 from stockctl.smoke.load.verdict import LoadResult, Threshold
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 720, 180, 52, 22  # pixels of a chart and of its margins
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1d2733; --soft: #6b7785; --line: #dfe4ea; --back: #fff;
-  --card: #f7f9fb; --blue: #2563eb; --good: #15803d; --bad: #c81e1e; }
+:root { color-scheme: light dark; --ink: #16202b; --soft: #66727f; --line: #e1e6ec; --back: #fff;
+  --card: #f6f8fa; --blue: #2563eb; --good: #15803d; --bad: #c81e1e; --good-back: #e7f6ec;
+  --bad-back: #fdecec }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf1; --soft: #93a0ae; --line: #2c3642;
-  --back: #12171d; --card: #1a2129; --blue: #6ea0ff; --good: #4ade80; --bad: #f87171; } }
-* { box-sizing: border-box } body { margin: 0 auto; max-width: 800px; padding: 32px 24px 64px;
+  --back: #10151b; --card: #19202a; --blue: #6ea0ff; --good: #4ade80; --bad: #f87171;
+  --good-back: #12301f; --bad-back: #3a1a1c } }
+* { box-sizing: border-box } body { margin: 0 auto; max-width: 1080px; padding: 36px 24px 64px;
   background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-h1 { font-size: 24px; margin: 0 } h2 { font-size: 15px; margin: 28px 0 6px; font-weight: 600 }
+h1 { font-size: 26px; margin: 0; letter-spacing: -.01em } h2 { font-size: 15px; margin: 0 0 6px }
 .soft { color: var(--soft) } .good { color: var(--good) } .bad { color: var(--bad) }
-.verdict { font-size: 18px; font-weight: 600; margin: 4px 0 24px }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 10px }
-.figures div { background: var(--card); border-radius: 8px; padding: 10px 14px }
-.figures b { display: block; font-size: 20px; font-variant-numeric: tabular-nums }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: 6px 12px 6px 0;
-  border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums }
-svg { width: 100%; height: auto; display: block; background: var(--card); border-radius: 8px }
+.verdict { font-weight: 600; margin: 16px 0 24px; padding: 12px 16px; border-radius: 10px;
+  border-left: 4px solid currentColor }
+.verdict.good { background: var(--good-back) } .verdict.bad { background: var(--bad-back) }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 12px }
+.figures div { background: var(--card); border-radius: 10px; padding: 12px 16px }
+.figures b { display: block; font-size: 22px; font-variant-numeric: tabular-nums }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(380px, 100%), 1fr));
+  gap: 24px 20px; margin-top: 32px }
+section { margin-top: 32px } table { border-collapse: collapse; width: 100% }
+td { padding: 7px 12px 7px 0; white-space: nowrap; border-bottom: 1px solid var(--line);
+  font-variant-numeric: tabular-nums } td.figure { text-align: right; width: 140px }
+td.soft { width: 180px; padding-left: 20px } td.meter { width: 30% }
+.meter div { height: 6px; border-radius: 3px; background: var(--line); overflow: hidden }
+.meter i { display: block; height: 6px; background: currentColor }
+figure { margin: 0 } figcaption { display: flex; gap: 6px; margin-bottom: 6px }
+.said { margin-left: auto; font-size: 13px; font-variant-numeric: tabular-nums }
+svg { width: 100%; height: auto; display: block; background: var(--card); border-radius: 10px }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif }
 .grid { stroke: var(--line) } .curve { fill: none; stroke: var(--blue); stroke-width: 2;
   stroke-linejoin: round } .area { fill: var(--blue); opacity: .12 }
 .limit { stroke: var(--bad); stroke-dasharray: 5 4 }
+@media (max-width: 600px) { td.meter { display: none } td.soft { width: auto } }
+@media print { body { padding: 0 } figure, section { break-inside: avoid } }
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A curve over the time of the run; `limit` is drawn where it is near enough to be seen."""
-
-    title: str
-    points: tuple[tuple[float, float], ...]
-    unit: str
-    limit: float | None = None
 
 
 def page(result: LoadResult, title: str, when: str) -> str:
     """All of it. Nothing in it is a secret: figures, and names from the configuration."""
     metrics, settings = result.metrics, result.settings
-    failed = [each.name for each in result.thresholds if not each.ok]
-    word = f"Not passed: {', '.join(failed)}" if failed else "Passed"
+    failed = [f"{each.name} {_value(each)}" for each in result.thresholds if not each.ok]
+    word = f"Not passed: {', '.join(failed)}" if failed else "Passed: every threshold holds"
+    seen = charts(result)
+    until = max([settings.duration, *(chart.points[-1][0] for chart in seen)])
     figures = (
         ("requests", f"{metrics.requests:,}"),
         ("per second", f"{metrics.rps:,.0f}"),
@@ -69,7 +74,7 @@ def page(result: LoadResult, title: str, when: str) -> str:
         f'<h1>{escape(title)}</h1><div class="soft">{escape(shape)} · {escape(when)}</div>'
         f'<p class="verdict {"bad" if failed else "good"}">{escape(word)}</p>'
         f'<div class="figures">{boxes}</div>{_thresholds(result.thresholds)}'
-        f"{''.join(_drawn(each) for each in charts(result))}</body></html>\n"
+        f'<div class="charts">{"".join(drawn(each, until) for each in seen)}</div></body></html>\n'
     )
 
 
@@ -104,65 +109,29 @@ def _of(
 
 
 def _thresholds(found: Sequence[Threshold]) -> str:
-    rows = "".join(
-        f"<tr><td>{'✓' if each.ok else '✗'} {escape(each.name)}</td>"
-        f'<td class="{"good" if each.ok else "bad"}">{_value(each)}</td>'
-        f'<td class="soft">at most {each.limit:g} {each.unit}</td></tr>'
-        for each in found
+    rows = "".join(map(_row, found))
+    return f"<section><h2>Thresholds</h2><table>{rows}</table></section>"
+
+
+def _row(threshold: Threshold) -> str:
+    mark, kind = ("✓", "good") if threshold.ok else ("✗", "bad")
+    meter = f'<div><i style="width:{_filled(threshold):.0f}%"></i></div>'
+    return (
+        f'<tr class="{kind}"><td>{mark} {escape(threshold.name)}</td>'
+        f'<td class="figure">{_value(threshold)}</td>'
+        f'<td class="soft">at most {threshold.limit:g} {threshold.unit}</td>'
+        f'<td class="meter">{meter}</td></tr>'
     )
-    return f"<h2>Thresholds</h2><table>{rows}</table>"
+
+
+def _filled(threshold: Threshold) -> float:
+    """Percent of what it may be."""
+    if threshold.value is None or not threshold.limit:
+        return 0.0 if threshold.ok else 100.0
+    return max(0.0, min(100.0, 100 * threshold.value / threshold.limit))
 
 
 def _value(threshold: Threshold) -> str:
     if threshold.value is None:
         return "not measured"
     return f"{threshold.value:.2f} {threshold.unit}".strip()
-
-
-def _drawn(chart: Chart) -> str:
-    first, last = chart.points[0][0], chart.points[-1][0]
-    peak = max(value for _, value in chart.points)
-    shown_limit = chart.limit if chart.limit is not None and chart.limit < 4 * peak else None
-    top = _round_up(max(peak, shown_limit or 0.0))
-    inner_w, inner_h = WIDTH - LEFT - 12, HEIGHT - BOTTOM - 14
-
-    def x(at: float) -> float:
-        return LEFT + inner_w * (at - first) / max(0.001, last - first)
-
-    def y(value: float) -> float:
-        return 14 + inner_h * (1 - value / top)
-
-    curve = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in chart.points)
-    area = f"{x(first):.1f},{y(0):.1f} {curve} {x(last):.1f},{y(0):.1f}"
-    lines = "".join(
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 12}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-        f'<text x="{LEFT - 6}" y="{y(v) + 4:.1f}" text-anchor="end">{v:g}</text>'
-        for v in (0, top / 2, top)
-    )
-    if shown_limit is not None:
-        at = f'y1="{y(shown_limit):.1f}" y2="{y(shown_limit):.1f}"'
-        lines += f'<line class="limit" x1="{LEFT}" x2="{WIDTH - 12}" {at}/>'
-    foot = HEIGHT - 6
-    times = "".join(
-        f'<text x="{x(at):.1f}" y="{foot}" text-anchor="{anchor}">{format_duration(at)}</text>'
-        for at, anchor in ((first, "start"), ((first + last) / 2, "middle"), (last, "end"))
-    )
-    unit = f' <span class="soft">{chart.unit}</span>' if chart.unit else ""
-    return (
-        f"<h2>{escape(chart.title)}{unit}</h2>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}">{lines}'
-        f'<polygon class="area" points="{area}"/><polyline class="curve" points="{curve}"/>'
-        f"{times}</svg>"
-    )
-
-
-def _round_up(value: float) -> float:
-    """To 1, 2, 5 or 10 of its magnitude, for an axis one can read."""
-    if value <= 0:
-        return 1.0
-    magnitude = 1.0
-    while magnitude * 10 < value:
-        magnitude *= 10
-    while magnitude > value:
-        magnitude /= 10
-    return next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude >= value)

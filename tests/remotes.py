@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from stockctl.system.ssh_address import Address, Target
 REPO = Path(__file__).parents[1]
 SSHD_CONFIG = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {host}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
 PidFile none
@@ -81,6 +81,7 @@ class Sshd:
     port: int
     folder: Path
     process: subprocess.Popen[bytes]
+    host: str = "127.0.0.1"
 
     @property
     def known_hosts(self) -> Path:
@@ -92,7 +93,7 @@ class Sshd:
 
     @property
     def address(self) -> Address:
-        return Address("127.0.0.1", None, self.port)
+        return Address(self.host, None, self.port)
 
     @property
     def target(self) -> Target:
@@ -124,8 +125,10 @@ def make_key(file: Path) -> str:
 
 
 @contextmanager
-def serve_ssh(folder: Path) -> Iterator[Sshd]:
-    """In a folder of its own."""
+def serve_ssh(
+    folder: Path, *, host: str = "127.0.0.1", inside: Sequence[str] = ()
+) -> Iterator[Sshd]:
+    """In a folder of its own. `inside`: what runs it on a machine of its own."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None or shutil.which("ssh-keygen") is None:
         missing("sshd", "sshd.sh")
@@ -136,15 +139,16 @@ def serve_ssh(folder: Path) -> Iterator[Sshd]:
     port = free_port()
     host_key = make_key(folder / "host_key")
     (folder / "authorized_keys").write_text(make_key(folder / "key"))
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
+    (folder / "known_hosts").write_text(f"[{host}]:{port} {host_key}")
     (folder / ".bashrc").write_text(BASHRC)
-    (folder / "config").write_text(SSHD_CONFIG.format(port=port, folder=folder))
+    (folder / "config").write_text(SSHD_CONFIG.format(port=port, folder=folder, host=host))
     with (folder / "log").open("wb") as log:
-        argv = [program, "-D", "-e", "-f", str(folder / "config")]
+        argv = [*inside, program, "-D", "-e", "-f", str(folder / "config")]
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        assert within(20, lambda: answers(port)), (folder / "log").read_text()
-        yield Sshd(port, folder, process)
+        said = folder / "log"
+        assert within(20, lambda: "Server listening" in said.read_text()), said.read_text()
+        yield Sshd(port, folder, process, host)
     finally:
         process.terminate()
         process.wait()

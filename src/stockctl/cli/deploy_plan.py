@@ -42,7 +42,7 @@ def _image(todo: DeployPlan, seen: Preview) -> str:
     if todo.build:
         return f"{todo.reference}, built here"
     if seen.image_now is None:
-        return f"{todo.reference}, pulled"
+        return f"{todo.reference}, {'sent from here' if seen.image_here else 'pulled'}"
     same = todo.previous is not None and todo.previous.image_id == seen.image_now
     return f"{todo.reference} {seen.image_now[SHORT_ID]}{', the one that serves' if same else ''}"
 

@@ -115,7 +115,7 @@ def _run(opened: Opened, site: Site, name: str, chosen: LoadProfile) -> LoadResu
     with site.journal.operation(f"load {name}: {chosen.users} users"):
         return load(
             opened.environment.smoke,
-            site.service.url,
+            site.reached(site.service.url),
             name,
             chosen,
             host=LocalHost(),

@@ -10,6 +10,7 @@ from stockctl.db.lint.locks import TableLock, expected
 from stockctl.db.migration import Migration
 from stockctl.deploy.files import placed
 from stockctl.deploy.gates import migrations_of
+from stockctl.deploy.parcel import is_here
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.rolling_preview import outage_ahead
 from stockctl.deploy.rollout import DeployPlan
@@ -26,6 +27,7 @@ class Preview:
     changes: tuple[Difference, ...] | None
     left_alone: tuple[Difference, ...]
     image_now: str | None  # the id that the reference has on the host; None: not known before
+    image_here: bool  # it is on this machine, from where it is sent
     migrations: tuple[tuple[str, tuple[TableLock, ...]], ...]
     steps: tuple[str, ...]
     outage: str
@@ -36,11 +38,13 @@ def preview(site: Site, plan: DeployPlan) -> Preview:
     """Looks, changes nothing."""
     found = _differences(site, plan)
     released = site.service.release
+    image_now = None if plan.build else site.engine.image_id(plan.reference)
     touched = [d for d in found or () if d.service in released or d.service is None]
     return Preview(
         changes=None if found is None else tuple(touched),
         left_alone=tuple(d for d in found or () if d.service and d.service not in released),
-        image_now=None if plan.build else site.engine.image_id(plan.reference),
+        image_now=image_now,
+        image_here=image_now is None and is_here(site, plan.reference),
         migrations=_locks(migrations_of(site), plan.pending or ()),
         steps=_steps(site, plan),
         outage=_outage(site, plan),

@@ -19,7 +19,8 @@ def sample(site: Site, containers: Sequence[Container], *, timeout_s: float) -> 
     urls = [each.url for each in containers if each.url] or [service.url]
     total: Sample | None = None
     for url in urls:
-        answer = send(Request("GET", url.rstrip("/") + service.metrics), timeout_s=timeout_s)
+        asked = Request("GET", site.reached(url.rstrip("/") + service.metrics))
+        answer = send(asked, timeout_s=timeout_s)
         if answer.status == 200:
             found = parse(answer.text(), without=(service.health, service.metrics))
             total = found if total is None else total.plus(found)

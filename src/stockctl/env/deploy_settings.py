@@ -25,7 +25,8 @@ class Proxy(Table):
     certificates: FilePath | None = Field(
         None,
         description="A folder of PEM files, each a certificate with its chain and private key. With"
-        " it the proxy speaks TLS, and plain HTTP is redirected.",
+        " it the proxy speaks TLS, and plain HTTP is redirected. With `host.ssh`: an absolute path"
+        " on that machine.",
     )
     https: tuple[str, ...] = Field(
         ("443",), min_length=1, description="Where it listens with TLS, like `ports`."

@@ -32,6 +32,7 @@ _PATH_KEYS = {
     ("backup", "metrics"),
     *(("hooks", event.value) for event in Event),
 }
+OVER_THERE: tuple[KeyPath, ...] = (("host", "directory"), ("proxy", "certificates"))  # with ssh
 _TABLES = {path[:end] for path in _PATH_KEYS for end in range(len(path))}  # around these
 
 
@@ -150,7 +151,7 @@ def absolute(value: Any, path: KeyPath, folder: Path) -> Any:
         return value
     if isinstance(value, list):
         return [absolute(item, path, folder) for item in value]
-    if path == ("host", "directory") and isinstance(value, str) and value.startswith("/"):
+    if path in OVER_THERE and isinstance(value, str) and value.startswith("/"):
         return value  # it may be one of another machine: links of this one say nothing about it
     if isinstance(value, str) and "://" not in value and not value.startswith("${"):
         named = folder / Path(value).expanduser()

@@ -20,6 +20,7 @@ from stockctl.env.layers import Files, Layers, absolute, read_layers
 from stockctl.env.masking import is_secret, passwords_in
 from stockctl.env.model import Environment
 from stockctl.env.needs import ALL, Needs
+from stockctl.env.over_there import relative_paths
 from stockctl.env.place import is_default
 from stockctl.env.positions import Path as KeyPath
 from stockctl.env.project import Project, is_there
@@ -101,6 +102,7 @@ def try_load(
     taken = {key: Secret(process[key]) for key in references(layers.data) if key in process}
     environment, wrong = check(filled, layers, file, {**taken, **own}, needs)
     wrong = [(path, each) for path, each in wrong if not _waits(filled, path)]
+    wrong += relative_paths(layers)
     if "name" in layers.data:
         wrong.append((("name",), unknown_key(("name",), layers.where(("name",)) or file)))
     wrong += _missing_files(environment, layers, project, {path[:2] for path, _ in wrong})

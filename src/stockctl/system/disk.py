@@ -12,6 +12,8 @@ from stockctl.system.host import Host
 
 DF_S = 20.0
 BLOCK = 1024  # of `df -k`
+# Before a first deploy the folder is not there yet: its place is.
+_DF = 'while [ ! -e "$1" ]; do set -- "$(dirname "$1")"; done; exec df -Pk "$1"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ def usage(host: Host, folder: Path) -> Usage:
         found = shutil.disk_usage(folder)
         return Usage(found.total, found.free)
     # POSIX: the last line is `filesystem 1024-blocks used available capacity mounted-on`
-    told = host.run(Command(("df", "-Pk", str(folder))), timeout_s=DF_S).stdout
+    argv = ("sh", "-c", _DF, "sh", str(folder))
+    told = host.run(Command(argv), timeout_s=DF_S).stdout
     fields = told.splitlines()[-1].split() if told.strip() else []
     numbers = [field for field in fields if field.isdigit()]
     if len(numbers) < 3:

@@ -37,7 +37,8 @@ def same_image(preflight: Preflight) -> Gate:
             "staging", False, f"{said}, needs {format_duration(need)}", live.created_at, fix
         )
     answer = send(
-        Request("GET", stage.service.url.rstrip("/") + stage.service.health), timeout_s=HEALTH_S
+        Request("GET", stage.reached(stage.service.url.rstrip("/") + stage.service.health)),
+        timeout_s=HEALTH_S,
     )
     if answer.status != 200:
         came = answer.failure or str(answer.status)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,9 @@ def start_database(stage: Stage) -> Database:
     tools = ClientTools(prefix=compose.enter(stage.stack.project, stage.database))
     until = site.clock.monotonic() + site.environment.deploy.health_timeout
     while True:
-        dsn = plain(site.database.dsn, stage.address(stage.database))
-        database = Database(dsn, tools)
+        inside = plain(site.database.dsn, stage.address(stage.database))
+        host, port = site.host.reach(inside.host, inside.port)
+        database = Database(replace(inside, host=host, port=port), tools)
         try:
             with database.connect():
                 return database
@@ -144,7 +145,8 @@ def start_release(stage: Stage) -> str:
     site.host.run(stage.stack.start((stage.web,)), timeout_s=START_S)
     until = site.clock.monotonic() + site.environment.deploy.health_timeout
     while True:
-        url = f"http://{stage.address(stage.web)}:{site.service.port}"
+        host, port = site.host.reach(stage.address(stage.web), site.service.port)
+        url = f"http://{host}:{port}"
         answer = send(Request("GET", url + site.service.health), timeout_s=5.0)
         if answer.status == 200:
             return url

@@ -65,7 +65,7 @@ class Eyes:
     def _unwell(self) -> str:
         service = self._site.service
         url = service.url.rstrip("/") + service.health
-        answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
+        answer = send(Request("GET", self._site.reached(url)), timeout_s=TIMEOUT_S)
         self._own = Own(1, int(answer.status >= 500))
         if answer.status != 200:
             return f"{service.health}: {answer.failure or answer.status}"
@@ -73,7 +73,8 @@ class Eyes:
         checks = select(self._site.environment.smoke, tags=[tag]) if tag else ()
         if not checks:
             return ""
-        report = smoke(checks, service.url, Progress(silent, self._site.clock))
+        target = self._site.reached(service.url)
+        report = smoke(checks, target, Progress(silent, self._site.clock))
         sent, failed = sum(check.repeat for check in checks), len(report.failed)
         self._own = Own(1 + sent, failed)
         return ", ".join(check.name for check in report.failed)

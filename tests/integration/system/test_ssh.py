@@ -146,7 +146,7 @@ def test_a_cut_line_ends_what_runs_there_and_frees_the_lock(sshd: Sshd, tmp_path
             own.cut()
             assert within(20, lambda: not any(alive(pid) for pid in pids))
             assert within(20, lambda: LocalHost().holder(lock) is None)
-            with pytest.raises(HostFailed, match="the lock is gone"):
+            with pytest.raises(HostFailed):
                 host.exists(tmp_path)  # nobody may have looked at that answer
             host.write(tmp_path / "file", b"as if nothing had happened")
         assert "cut" in caught.value.message

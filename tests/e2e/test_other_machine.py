@@ -109,7 +109,8 @@ def test_a_build_of_a_commit_is_made_here(machine: Machine, far: Shop) -> None:
 def test_what_looks_at_a_service_looks_over_there(machine: Machine, far: Shop) -> None:
     """On this machine nobody listens at its port."""
     far.toml(
-        '[[smoke]]\nname = "it answers"\npath = "/"\n[watch]\nsustained = "1s"\ninterval = "500ms"\n'
+        '[[smoke]]\nname = "it answers"\npath = "/"\n'
+        '[watch]\nsustained = "1s"\ninterval = "500ms"\n'
         "[gates]\ndisk_used_at_most = 99\n"
     )
     deployed(far, "v1")

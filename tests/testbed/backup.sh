@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# backup.sh: cron, which runs an installed schedule, zstd, which opens a backup without us, and
-# strace, which kills at a system call.
+# backup.sh: cron and systemd, which run an installed schedule, zstd, which opens a backup without us,
+# and strace, which kills at a system call.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -9,6 +9,7 @@ missing=()
 for program in cron zstd strace; do
   command -v "$program" >/dev/null || missing+=("$program")
 done
+[[ -x /lib/systemd/systemd ]] || missing+=(systemd)
 if [[ ${#missing[@]} == 0 ]]; then
   say "using cron, strace and $(zstd --version)"
   exit

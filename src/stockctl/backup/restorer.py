@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _PREFIX = "stockctl_restore_"
 _MARK = "stockctl: made for a restore of "
+_OURS = """
+SELECT rolname FROM pg_roles
+WHERE shobj_description(oid, 'pg_authid') = %s AND starts_with(rolname, %s)
+"""
 # What only a superuser can make (the CREATE commands' pages in the PostgreSQL manual).
 NEEDS_SUPERUSER = (
     "ACCESS METHOD",
@@ -93,13 +97,18 @@ def hand_over(
 
 def sweep_restorers(connection: Connection[Any], live: str) -> None:
     """Drops the roles that a killed restore of this database left. Their copies are gone."""
-    found = connection.execute(
-        "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
-        " AND starts_with(rolname, %s)",
-        (_MARK + live, _PREFIX),
-    ).fetchall()
+    found = connection.execute(_OURS, (_MARK + live, _PREFIX)).fetchall()
     for (name,) in found:
         connection.execute(_sql("DROP ROLE IF EXISTS {}", name))
+
+
+def copies(connection: Connection[Any], live: str) -> frozenset[str]:
+    """The databases that such a role owns: also one that was killed before it got its mark."""
+    query = (
+        f"SELECT datname FROM pg_database JOIN ({_OURS}) ours ON rolname = pg_get_userbyid(datdba)"
+    )
+    rows = connection.execute(query.encode(), (_MARK + live, _PREFIX)).fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _make(connection: Connection[Any], database: Database) -> Restorer:

@@ -104,7 +104,7 @@ def units(job: Job) -> dict[str, str]:
         raise ConfigurationError(f"backup.schedule: {error}") from None
     return {
         f"{job.name}.service": f"[Unit]\nDescription=Backup of {job.environment}\n"
-        f"After=network-online.target\n\n[Service]\nType=oneshot\n{variables}{starts}",
+        f"Wants=network-online.target\nAfter=network-online.target\n\n[Service]\nType=oneshot\n{variables}{starts}",
         f"{job.name}.timer": f"[Unit]\nDescription=Backup of {job.environment}\n\n[Timer]\n"
         f"OnCalendar={times}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n",
     }

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from stockctl.backup.properties import Properties
-from stockctl.backup.restorer import sweep_restorers
+from stockctl.backup.restorer import copies, sweep_restorers
 from stockctl.core.clock import Clock
 from stockctl.core.errors import DatabaseFailed, DatabaseUnreachable
 from stockctl.core.progress import Progress
@@ -80,13 +80,15 @@ def recover(database: Database, progress: Progress, *, quiet: bool = False) -> N
     """
     live = database.dsn.database
     with maintenance(database) as connection, errors("tidy up after an interrupted restore"):
-        names = _comments(connection)
+        names, unmarked = _comments(connection), copies(connection, live)
         for name, comment in names.items():
             mark = Mark.parse(comment)
             if mark and mark.stockctl == "returning" and mark.live == live != name:
                 _stay(connection, name, mark)
             if not _COPY.fullmatch(name) or name == live:
                 continue
+            if mark is None and name in unmarked:
+                mark = Mark("restoring", live, backup="")
             if mark is None and name.startswith(f"{live}_"):
                 progress.warn(
                     f"{name} is named like a half-restored copy but bears no mark: it stays."

@@ -12,10 +12,10 @@ import pytest
 
 from stockctl.backup.globals import read_roles
 from stockctl.backup.preflight import Room, require_room
-from stockctl.backup.restorer import sweep_restorers
+from stockctl.backup.restorer import choose_restorer, sweep_restorers
 from stockctl.backup.swap import maintenance
 from stockctl.core.errors import Refused, ToolFailed
-from stockctl.core.progress import Event, Transferred
+from stockctl.core.progress import Event, Message, Transferred
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
 
@@ -281,3 +281,19 @@ def test_a_killed_restore_leaves_no_role(bench: Any) -> None:
     assert restorers(bench) == []
     with maintenance(bench.database) as connection:
         sweep_restorers(connection, bench.database.dsn.database)
+
+
+def test_a_copy_that_never_got_its_mark_goes_with_its_role(bench: Any) -> None:
+    """Killed between CREATE DATABASE and the comment: nobody but that role owns it."""
+    bench.fill(10)
+    bench.create()
+    with maintenance(bench.database) as connection:
+        owner = bench.run("SELECT current_user")[0][0]
+        made = choose_restorer(connection, bench.database, owner, trusted=False)
+        name = f"{bench.database.dsn.database}_restore_20200101t000000z"
+        connection.execute(f"CREATE DATABASE {name} OWNER {made.name}".encode())
+    said: list[Event] = []
+    bench.on(said.append).create()
+    assert bench.databases() == {bench.database.dsn.database: True}
+    assert restorers(bench) == []
+    assert any(isinstance(e, Message) and f"dropped {name}" in e.text for e in said)

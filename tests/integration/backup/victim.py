@@ -1,4 +1,4 @@
-"""A stockctl that is killed: runs create, restore or undo and sends itself SIGKILL at an event.
+"""A stockctl that is killed: runs a verb of backup and sends itself SIGKILL at an event.
 
 Arguments: the socket's folder, user, database, the tools' folder, store, directory, verb, event.
 """
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from stockctl.backup.catalog import list_backups
 from stockctl.backup.create import CreateOptions, create
+from stockctl.backup.prune import prune
 from stockctl.backup.restore import restore
 from stockctl.backup.restore_plan import plan_restore
+from stockctl.backup.retention import Policy, plan_prune
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.undo import plan_undo, undo
 from stockctl.core.clock import SystemClock
@@ -58,6 +60,16 @@ elif verb == "undo":
         lock_holder=holder,
         progress=progress,
         clock=clock,
+    )
+elif verb == "prune":
+    found = list_backups(store, "prod")
+    prune(
+        plan_prune(found.backups, Policy(last=2), datetime.now(UTC), found.checks),
+        store,
+        host=LocalHost(),
+        directory=Path(directory),
+        lock_holder=holder,
+        progress=progress,
     )
 else:
     backup = list_backups(store, "prod").backups[0]

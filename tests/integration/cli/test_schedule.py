@@ -1,4 +1,5 @@
-"""Debian's cron runs the installed line, with nothing but what cron gives a job."""
+"""Debian's cron runs the installed line, and systemd the installed units, with nothing but what
+they give a job."""
 
 from __future__ import annotations
 
@@ -7,11 +8,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.cli.conftest import PROGRAM
+from tests.integration.cli.conftest import PROGRAM, environment
+from tests.remotes import missing, within
 
 # A spool, a pid file and system tables of its own: no cron of this machine is touched.
 CRON = """
@@ -50,6 +54,99 @@ def test_the_installed_line_makes_a_backup(stockctl: Any, project: Path) -> None
     assert crontab == shown.out
     assert crontab.count("backup create") == 1
     assert "is installed already" in said
+
+
+SYSTEMD = "/lib/systemd/systemd"
+UNIT = "stockctl-backup-project-local"
+
+
+@contextmanager
+def systemd(project: Path) -> Iterator[list[str]]:
+    """argv that enters the namespaces in which it is process 1; see systemd.sh."""
+    group = Path(f"/sys/fs/cgroup/systemd/stockctl-tests-{os.getpid()}")
+    if (Path("/sys/fs/cgroup") / "cgroup.controllers").exists():
+        group = Path("/sys/fs/cgroup") / group.name
+    group.mkdir()
+    spaces = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--fork", "--kill-child")
+    start = f'echo $$ > "{group}/cgroup.procs"; exec setpriv --pdeathsig KILL unshare "$@"'
+    script = Path(__file__).with_name("systemd.sh")
+    process = subprocess.Popen(
+        ["sh", "-c", start, "sh", *spaces, "sh", script, project],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    try:
+        assert within(20, lambda: _is_systemd(children.read_text())), process.stdout
+        pid = children.read_text().strip()
+        enter = ["nsenter", "-t", pid, "--mount", "--pid", "--cgroup", "--uts", "--ipc"]
+        assert within(20, lambda: subprocess.run([*enter, *_TARGET], **quiet).returncode == 0)
+        yield enter
+    finally:
+        process.kill()
+        process.communicate()
+        assert within(20, lambda: not (group / "cgroup.procs").read_text())
+        for folder in sorted(group.rglob("*/"), reverse=True):
+            folder.rmdir()
+        group.rmdir()
+
+
+_TARGET = ("systemctl", "is-active", "--quiet", "timers.target")
+
+
+def _is_systemd(pid: str) -> bool:
+    return bool(pid.strip()) and Path(f"/proc/{pid.strip()}/comm").read_text() == "systemd\n"
+
+
+def test_systemd_runs_the_installed_units(stockctl: Any, project: Path) -> None:
+    if os.geteuid() != 0 or not Path(SYSTEMD).exists():
+        missing("systemd that we may start", "backup.sh")
+    file = project / "environments" / "local.toml"
+    file.write_text(file.read_text() + '\n[backup]\nschedule = "0 3 * * *"\n')
+    store = project / ".stockctl" / "local" / "backups"
+    call = [str(PROGRAM), "--root", str(project), "backup", "schedule", "local", "--via", "systemd"]
+
+    assert stockctl("backup", "create", "local").code == 0  # makes the server, and its user
+
+    with systemd(project) as enter:
+
+        def run(*argv: str) -> str:
+            done = subprocess.run(
+                [*enter, *argv], capture_output=True, text=True, timeout=60, env=environment()
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        assert "installed for 0 3 * * *" in run(*call, "--install")
+        units = [f"/etc/systemd/system/{UNIT}.{kind}" for kind in ("service", "timer")]
+        run("systemd-analyze", "verify", *units)
+        # It missed its time, so it works at once; then the prune, and no second run.
+        said = "Result", "ExecMainStatus", "ActiveState"
+        show = ("systemctl", "show", f"{UNIT}.service", *(f"-p{each}" for each in said))
+        assert within(60, lambda: len(list(store.glob("local.*Z-????.json"))) == 2), run(*show)
+        assert within(60, lambda: "ActiveState=inactive" in run(*show))
+        assert sorted(run(*show).split()) == [
+            "ActiveState=inactive",
+            "ExecMainStatus=0",
+            "Result=success",
+        ]
+        assert "03:00:00" in run("systemctl", "list-timers", f"{UNIT}.timer", "--no-pager")
+        assert "is installed already" in run(*call, "--install")
+        run("systemctl", "start", f"{UNIT}.service")
+        assert len(list(store.glob("local.*Z-????.json"))) == 3
+        assert "removed" in run(*call, "--remove")
+        assert UNIT not in run("systemctl", "list-timers", "--all", "--no-pager")
+        assert run("ls", "/etc/systemd/system").split() == [
+            "basic.target",
+            "network-online.target",
+            "shutdown.target",
+            "sysinit.target",
+            "timers.target",
+        ]
+    listed = stockctl("backup", "list", "local", "--json").document["data"]["backups"]
+    assert len(listed) == 3
 
 
 def test_systemd_reads_the_units(stockctl: Any, project: Path) -> None:

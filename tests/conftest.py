@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def progress(recorder: Recorder, clock: FakeClock) -> Progress:
     return Progress(recorder, clock)
 
 
-SERVER_FOLDER = "STOCKCTL_TEST_SERVER"
+_KEEPERS: list[subprocess.Popen[bytes]] = []
 # How long an example takes is no claim of ours, and the machine may have other work.
 settings.register_profile("stockctl", deadline=None)
 settings.load_profile("stockctl")
@@ -74,21 +75,23 @@ def pytest_configure(config: pytest.Config) -> None:
     """One folder for the server of a run. Not below pytest's own, which every run of the same
     user locks again: as root the server runs as somebody else."""
     if not hasattr(config, "workerinput"):
-        os.environ[SERVER_FOLDER] = tempfile.mkdtemp(prefix="stockctl-tests-")
+        folder = os.environ[servers.FOLDER] = tempfile.mkdtemp(prefix="stockctl-tests-")
+        _KEEPERS.append(servers.keeper(Path(folder)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        folder = Path(os.environ.pop(SERVER_FOLDER))
+        folder = Path(os.environ.pop(servers.FOLDER))
         servers.stop_all(folder)
         stop_s3(folder / "s3")
         shutil.rmtree(folder, ignore_errors=True)
+        _KEEPERS.pop().communicate()
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Database]:
     """An embedded Postgres, one for all the workers of a run; its database is for nobody."""
-    with serve(Path(os.environ[SERVER_FOLDER]) / "postgres") as database:
+    with serve(Path(os.environ[servers.FOLDER]) / "postgres") as database:
         yield database
 
 
@@ -99,7 +102,7 @@ def postgres(request: pytest.FixtureRequest) -> Database:
     if version == EMBEDDED:
         embedded: Database = request.getfixturevalue("server")
         return embedded
-    return servers.running(version, Path(os.environ[SERVER_FOLDER]))
+    return servers.running(version, Path(os.environ[servers.FOLDER]))
 
 
 @pytest.fixture
@@ -123,4 +126,4 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 @pytest.fixture(scope="session")
 def s3() -> S3Server:
     """SeaweedFS on free ports, one for all the workers of a run, with a bucket `backups`."""
-    return running_s3(Path(os.environ[SERVER_FOLDER]) / "s3")
+    return running_s3(Path(os.environ[servers.FOLDER]) / "s3")

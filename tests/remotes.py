@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError
 from stockctl.backup.stores.s3_client import S3Options, connect
 from stockctl.core.secret import Secret
 from stockctl.system.ssh_address import Address, Target
+from tests.servers import kept
 
 REPO = Path(__file__).parents[1]
 SSHD_CONFIG = """\
@@ -135,7 +136,7 @@ def serve_ssh(
         raise AssertionError
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # it insists, as root
-    folder.mkdir(parents=True, exist_ok=True)
+    kept(folder).mkdir(parents=True, exist_ok=True)
     port = free_port()
     host_key = make_key(folder / "host_key")
     (folder / "authorized_keys").write_text(make_key(folder / "key"))
@@ -145,6 +146,7 @@ def serve_ssh(
     with (folder / "log").open("wb") as log:
         argv = [*inside, program, "-D", "-e", "-f", str(folder / "config")]
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    (folder / "pid").write_text(str(process.pid))
     try:
         said = folder / "log"
         assert within(20, lambda: "Server listening" in said.read_text()), said.read_text()
@@ -182,7 +184,7 @@ def weed() -> Path:
 def start_s3(folder: Path) -> S3Server:
     """In a folder of its own, which may be a small file system. It outlives us: see `stop_s3`."""
     program = weed()
-    folder.mkdir(parents=True, exist_ok=True)
+    kept(folder).mkdir(parents=True, exist_ok=True)
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identity = {"name": "tests", "credentials": credentials, "actions": actions}

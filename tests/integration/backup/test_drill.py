@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import scratch
 
 from stockctl.backup.checks import read_checks
 from stockctl.backup.drill import Scratch, drill
@@ -23,8 +22,8 @@ from stockctl.system.postgres import Database
 def spare() -> Iterator[Database]:
     """The server that a drill brings along."""
     with (
-        tempfile.TemporaryDirectory(prefix="stockctl-drill-") as folder,
-        serve(Path(folder) / "pg") as database,
+        scratch("drill") as folder,
+        serve(folder / "pg") as database,
     ):
         yield database
 

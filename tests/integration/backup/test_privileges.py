@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from tests.integration.backup.conftest import HOLDER, Bench
-from tests.servers import on_each_postgres
+from tests.servers import on_each_postgres, scratch
 
 from stockctl.backup.table import TableBack, choose_table, restore_table
 from stockctl.core.progress import Event, Message
@@ -170,8 +168,8 @@ def cast(bench: Bench) -> Iterator[Cast]:
 def empty() -> Iterator[Database]:
     """Another server, on which nothing of ours is yet."""
     with (
-        tempfile.TemporaryDirectory(prefix="stockctl-other-") as folder,
-        serve(Path(folder) / "pg") as database,
+        scratch("other") as folder,
+        serve(folder / "pg") as database,
     ):
         yield database
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import scratch
 
 from stockctl.backup.globals import read_roles
 from stockctl.backup.preflight import Room, require_room
@@ -166,8 +166,8 @@ def test_a_backup_of_the_first_format_is_restored(bench: Any) -> None:
 def empty() -> Iterator[Database]:
     """Another server, on which nothing of ours is yet."""
     with (
-        tempfile.TemporaryDirectory(prefix="stockctl-other-") as folder,
-        serve(Path(folder) / "pg") as database,
+        scratch("other") as folder,
+        serve(folder / "pg") as database,
     ):
         yield database
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.backup.conftest import HOLDER
-from tests.servers import a_server, on_each_postgres
+from tests.servers import a_server, on_each_postgres, scratch
 
 from stockctl.backup.checks import read_checks
 from stockctl.backup.clients import matching
@@ -30,8 +28,8 @@ pytestmark = on_each_postgres
 def another(postgres: Database) -> Iterator[Database]:
     """A server of the same version on which nothing of ours is."""
     with (
-        tempfile.TemporaryDirectory(prefix="stockctl-another-") as folder,
-        a_server(_major(postgres), Path(folder)) as database,
+        scratch("another") as folder,
+        a_server(_major(postgres), folder) as database,
     ):
         yield database
 

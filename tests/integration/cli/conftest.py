@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import scratch
 
 PROGRAM = Path(sys.executable).parent / "stockctl"
 REPOSITORY = Path(__file__).parents[3]
@@ -52,8 +52,8 @@ def project() -> Iterator[Path]:
     Not below `tmp_path`: for root, the embedded server runs as another user, and each new run of
     pytest closes its base folder to others (_pytest/tmpdir.py, getbasetemp).
     """
-    with tempfile.TemporaryDirectory(prefix="stockctl-cli-") as folder:
-        yield _filled_in(Path(folder) / "project")
+    with scratch("cli") as folder:
+        yield _filled_in(folder / "project")
 
 
 def _filled_in(root: Path) -> Path:

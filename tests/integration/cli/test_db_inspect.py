@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import scratch
 from tests.terminal import LIMIT_S, STOCKCTL, Terminal
 
 KEYS = {
@@ -36,11 +36,11 @@ LONG = "a_table_whose_name_is_as_long_as_postgresql_allows_it_to_become"
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="stockctl-tests-") as folder:
-        environments = Path(folder) / "environments"
+    with scratch("tests") as folder:
+        environments = folder / "environments"
         environments.mkdir()
         (environments / "one.toml").write_text("[database]\nembedded = true\n")
-        yield Path(folder)
+        yield folder
 
 
 def run(root: Path, *arguments: str, text: str = "") -> str:

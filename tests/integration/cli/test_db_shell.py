@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.servers import scratch
 from tests.terminal import Terminal
 
 from stockctl.core.command import Command
@@ -24,11 +24,11 @@ LIMIT_S = 60.0
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="stockctl-tests-") as folder:
-        environments = Path(folder) / "environments"
+    with scratch("tests") as folder:
+        environments = folder / "environments"
         environments.mkdir()
         (environments / "one.toml").write_text("[database]\nembedded = true\n")
-        yield Path(folder)
+        yield folder
 
 
 def pipe(root: Path, text: str, *more: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import scratch
 
 STOCKCTL = Path(sys.executable).with_name("stockctl")
 
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="stockctl-tests-") as folder:
-        environments = Path(folder) / "environments"
+    with scratch("tests") as folder:
+        environments = folder / "environments"
         environments.mkdir()
         (environments / "one.toml").write_text("[database]\nembedded = true\n")
-        yield Path(folder)
+        yield folder
 
 
 def run(root: Path, *arguments: str) -> tuple[int, dict[str, Any]]:

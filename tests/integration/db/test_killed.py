@@ -24,7 +24,7 @@ import psycopg
 import pytest
 from tests.integration.db.conftest import Bench
 from tests.integration.db.wiretap import Cut, When, Who, Wiretap
-from tests.servers import a_server
+from tests.servers import a_server, scratch
 
 from stockctl.core.errors import StockctlError
 from stockctl.system.postgres import Database
@@ -76,10 +76,8 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[Database]:
     """A server of this module's own: when a backend is killed, all of them go."""
-    folder = Path(tempfile.mkdtemp(prefix="stockctl-mortal-"))
-    with a_server(18, folder) as server:
+    with scratch("mortal") as folder, a_server(18, folder) as server:
         yield server
-    shutil.rmtree(folder)
 
 
 @dataclass

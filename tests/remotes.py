@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -154,6 +155,58 @@ def serve_ssh(
     finally:
         process.terminate()
         process.wait()
+
+
+class Wire:
+    """A way to a port of this machine that somebody can cut, as a network does that drops packets:
+    nothing comes through any more, and nobody is told. Nothing is closed or refused."""
+
+    def __init__(self, to: int) -> None:
+        self._to, self._cut, self._ends = to, threading.Event(), list[socket.socket]()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._door.getsockname()[1]
+        threading.Thread(target=self._let_in, daemon=True).start()
+
+    def cut(self) -> None:
+        self._cut.set()
+
+    def close(self) -> None:
+        self._cut.set()
+        for each in (self._door, *self._ends):
+            with suppress(OSError):  # whoever waits in it is woken
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _let_in(self) -> None:
+        with suppress(OSError):  # it was closed
+            while True:
+                near, _ = self._door.accept()
+                self._ends.append(near)
+                if not self._cut.is_set():
+                    self._join(near)
+
+    def _join(self, near: socket.socket) -> None:
+        far = socket.create_connection(("127.0.0.1", self._to))
+        self._ends.append(far)
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(1 << 16):
+                if self._cut.is_set():
+                    return
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def wire(to: int) -> Iterator[Wire]:
+    made = Wire(to)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 _STARTED: list[subprocess.Popen[bytes]] = []  # kept: one that is collected while it runs warns

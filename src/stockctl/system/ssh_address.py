@@ -42,9 +42,11 @@ class Address:
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where to go. `identity_file` None: the keys that the running ssh-agent holds. `jump` is a
-    machine on the way, whose key is in the same `known_hosts`."""
+    machine on the way, whose key is in the same `known_hosts`. `silent_s`: a line from which
+    nothing was heard for as long is dead."""
 
     address: Address
     known_hosts: Path
     identity_file: Path | None = None
     jump: Address | None = None
+    silent_s: float = 60.0

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from paramiko import Channel, SFTPClient, SSHClient
 
 CONNECT_S = 20.0
-KEEPALIVE_S = 15  # so that a line that died without a word is noticed within SILENT_S
-SILENT_S = 60
+KEEPALIVE_S = 15  # so that a line that died without a word is noticed
 WINDOW = 8 << 20  # bytes under way on one channel; paramiko's 2 MB throttle a line with latency
 
 
@@ -53,7 +52,7 @@ class Line:
             channel = transport.open_session(window_size=WINDOW, timeout=timeout_s)
         except (SSHException, OSError, EOFError) as error:
             raise HostFailed(f"{self.target.address}: no session: {error}") from error
-        channel.settimeout(SILENT_S)
+        channel.settimeout(self.target.silent_s)
         return channel
 
     def sftp(self) -> SFTPClient:
@@ -130,7 +129,7 @@ def _connect(
             timeout=CONNECT_S,
             banner_timeout=CONNECT_S,
             auth_timeout=CONNECT_S,
-            sock=carrier if carrier is not None else _dial(address),
+            sock=carrier if carrier is not None else _dial(address, target.silent_s),
             transport_factory=_transport(),
         )
     except paramiko.BadHostKeyException as error:
@@ -148,7 +147,7 @@ def _connect(
     return client
 
 
-def _dial(address: Address) -> socket.socket:
+def _dial(address: Address, silent_s: float) -> socket.socket:
     try:
         dialled = socket.create_connection((address.host, address.port), CONNECT_S)
     except OSError as error:
@@ -158,7 +157,7 @@ def _dial(address: Address) -> socket.socket:
         ) from error
     dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a question is a few bytes
     # The kernel ends a connection whose bytes nobody acknowledges any more (tcp(7)).
-    dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_S * 1000)
+    dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(silent_s * 1000))
     return dialled
 
 

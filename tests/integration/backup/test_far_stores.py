@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from tests.remotes import (
     SECRET_KEY,
     S3Server,
     Sshd,
+    Wire,
     s3_client,
     s3_options,
     serve_s3,
     serve_ssh,
+    wire,
     within,
 )
 
@@ -45,6 +48,7 @@ from stockctl.system.postgres import ClientTools, Database, Dsn
 from stockctl.system.ssh import SshHost
 
 LEASE_S = 16.0
+CUT_S = 60.0  # with 2 s until a silence is one
 PART_BYTES = 5 << 20
 HOLDER = Holder("anna@desk", "backup create", datetime(2026, 11, 22, 3, tzinfo=UTC))
 WIDE = {"rows": 5000, "width": 8000}  # about 20 MB that do not compress away: four parts
@@ -260,6 +264,71 @@ def test_a_line_that_is_cut_in_the_middle(bench: Bench, tmp_path: Path) -> None:
             assert store.names() == ()
             assert len(store.sweep("prod.")) == 1  # what was half-written, and no more
             assert store.sweep("") == ()
+
+
+# ---------------------------------------------------------- a network that goes without a word
+
+
+@pytest.fixture(params=["s3", "sftp"])
+def cuttable(
+    request: pytest.FixtureRequest, bench: Bench, tmp_path: Path
+) -> Iterator[tuple[Bench, Bench, Wire]]:
+    """The same store over a way that can be cut, and straight."""
+    if request.param == "s3":
+        s3: S3Server = request.getfixturevalue("s3")
+        with wire(s3.port) as way:
+            over = s3_store(
+                f"http://127.0.0.1:{way.port}", tmp_path.name, timeout_s=2.0, attempts=2
+            )
+            straight = s3_store(s3.endpoint, tmp_path.name)
+            yield replace(bench, store=over), replace(bench, store=straight), way  # type: ignore[arg-type]
+        over.client.close()
+        straight.client.close()
+        return
+    sshd: Sshd = request.getfixturevalue("sshd")
+    far, known = PurePosixPath(tmp_path / "far"), tmp_path / "known_hosts"
+    with wire(sshd.port) as way:
+        known.write_text(sshd.known_hosts.read_text().replace(f":{sshd.port}", f":{way.port}"))
+        target = replace(
+            sshd.target,
+            address=replace(sshd.address, port=way.port),
+            known_hosts=known,
+            silent_s=2.0,
+        )
+        with SshHost(target) as host, SshHost(sshd.target) as other:
+            over_ = SftpStore(host, far, lease_s=LEASE_S)
+            straight_ = SftpStore(other, far, lease_s=LEASE_S)
+            yield replace(bench, store=over_), replace(bench, store=straight_), way  # type: ignore[arg-type]
+
+
+def test_a_network_that_is_cut_without_a_word(cuttable: tuple[Bench, Bench, Wire]) -> None:
+    """No packet comes through and none comes back: it ends in time, nothing of it is listed, the
+    next run is as any other."""
+    over, straight, way = cuttable
+    straight.fill(**WIDE)
+    good = straight.create()
+    began = time.monotonic()
+    with pytest.raises(StoreFailed) as caught:
+        over.on(at_first_bytes(way.cut)).create()
+    took_s = time.monotonic() - began
+    assert took_s < CUT_S, took_s
+    assert re.search(r"cannot write .*(no answer in time|onnection was closed)", str(caught.value))
+    assert list(straight.store.names()) == straight.files_of(good)
+    made = []
+
+    def created() -> bool:
+        try:
+            made.append(straight.create())
+        except Locked:  # by the lease of the one that was cut off, for as long as it lasts
+            return False
+        return True
+
+    assert within(10 * LEASE_S, created)
+    assert list(straight.store.names()) == straight.files_of(good, *made)
+    assert straight.store.sweep("") == ()
+    straight.run("DROP TABLE item")
+    straight.restore(good.id)
+    assert straight.items() == WIDE["rows"]
 
 
 def test_a_lease_that_was_lost_changes_nothing_more(s3: S3Server, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from stockctl.core.errors import Locked, StoreFailed
+from stockctl.core.errors import Locked, StockctlError, StoreFailed
 from stockctl.core.units import format_duration, format_instant
 from stockctl.system.host import Holder
 
@@ -92,13 +92,13 @@ class Lease:
         self._done.set()
         if self._thread.is_alive():
             self._thread.join()
-        with suppress(StoreFailed):  # then it ends by itself
+        with suppress(StockctlError):  # then it ends by itself
             self._shelf.take_away(self._name)
 
     def _renew(self) -> None:
         while not self._done.wait(self._lease_s / 6):
             began = _awake_s()
-            with suppress(StoreFailed):
+            with suppress(StockctlError):  # also HostFailed, where a line is opened anew
                 self.require()  # a note that has expired is not put there again
                 self._shelf.place(self._name, self._note)
                 if _awake_s() - self._renewed > self._lease_s:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part")
 _READ = 1 << 20
-_SILENT_S = 60.0
 _HINTS = {
     errno.ENOENT: "Nothing was backed up yet (the first one makes it), or its disk is missing.",
     errno.EACCES: "The folder must belong to the user who logs in there.",
@@ -63,7 +62,7 @@ class SftpStore:
             self._sessions.sftp = opened = self._host.sftp()
             channel = opened.get_channel()
             if channel is not None:
-                channel.settimeout(_SILENT_S)
+                channel.settimeout(self._host.target.silent_s)
             return opened
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
 from stockctl.deploy import beside, handover
+from stockctl.deploy.comeback import through_restart
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
@@ -68,15 +69,8 @@ def withdraw(site: Site, failed: Release, previous: Release | None, cause: BaseE
     Raises PersonNeeded, with the state and what to type, when the requests cannot be brought back.
     What cannot be tidied then is left to the next deploy.
     """
-    traffic = Traffic(site)
     try:
-        touched = failed.id in traffic.shares()
-        if touched and previous is None:
-            traffic.take_down()
-        elif touched and previous is not None:
-            with site.progress.step(f"back to {previous.id}"):
-                stand(site, previous)
-                traffic.drain()
+        through_restart(site, cause, lambda away: _give_back(site, failed, previous, away))
     except (Exception, KeyboardInterrupt, Terminated) as second:  # whatever it was, it failed
         raise _person_needed(site, failed, previous, cause, second) from second
     try:
@@ -84,6 +78,22 @@ def withdraw(site: Site, failed: Release, previous: Release | None, cause: BaseE
             beside.remove(site, failed.id)
     except StockctlError as error:
         cause.add_note(f"{failed.id} is left to the next deploy: {error}")
+
+
+def _give_back(site: Site, failed: Release, previous: Release | None, away: bool) -> None:
+    """The requests, where the failed one got any; and what an engine that was `away` did not
+    start again by itself."""
+    traffic = Traffic(site)
+    touched = failed.id in traffic.shares()
+    if previous is None:
+        if touched:
+            traffic.take_down()
+    elif touched:
+        with site.progress.step(f"back to {previous.id}"):
+            stand(site, previous)
+            traffic.drain()
+    elif away and traffic.container() is not None and not handover.needed(site):
+        stand(site, previous)
 
 
 def _person_needed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
+from stockctl.deploy.comeback import through_restart
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
@@ -26,22 +27,26 @@ def put_back(site: Site, failed: Release, previous: Release | None, cause: BaseE
 
     Raises PersonNeeded, with the state and what to type, when even that does not work.
     """
-    stop_s = site.environment.deploy.stop_timeout
     try:
-        if previous is None:
-            with site.progress.step(f"remove {failed.id}"):
-                command = site.stack(failed).remove(site.service.release)
-                site.host.run(command, timeout_s=COMPOSE_S + stop_s)
-            return
-        with site.progress.step(f"put {previous.id} back"):
-            # Removed first: a container that the engine is still stopping looks like a running
-            # one to Compose, which would leave it alone, and a moment later nothing serves.
-            command = site.stack(previous).remove(site.service.release)
-            site.host.run(command, timeout_s=COMPOSE_S + stop_s)
-            replace(site, previous)
-            wait_healthy(site, previous, known=True)
+        through_restart(site, cause, lambda _: _put_back(site, failed, previous))
     except (Exception, KeyboardInterrupt, Terminated) as second:  # whatever it was, it failed
         raise _person_needed(site, failed, previous, cause, second) from second
+
+
+def _put_back(site: Site, failed: Release, previous: Release | None) -> None:
+    stop_s = site.environment.deploy.stop_timeout
+    if previous is None:
+        with site.progress.step(f"remove {failed.id}"):
+            command = site.stack(failed).remove(site.service.release)
+            site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+        return
+    with site.progress.step(f"put {previous.id} back"):
+        # Removed first: a container that the engine is still stopping looks like a running
+        # one to Compose, which would leave it alone, and a moment later nothing serves.
+        command = site.stack(previous).remove(site.service.release)
+        site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+        replace(site, previous)
+        wait_healthy(site, previous, known=True)
 
 
 def _person_needed(

@@ -212,7 +212,9 @@ class Traffic:
         self.site.host.remove(candidate)
         if not done.ok:
             said = (done.stderr + done.stdout).strip()
-            raise ToolFailed("HAProxy rejects the new configuration", details=said)
+            rejects = "[ALERT]" in said  # else it was not even asked
+            how = "HAProxy rejects the new" if rejects else "HAProxy could not be asked about its"
+            raise ToolFailed(f"{how} configuration", details=said)
 
     def _loaded(self, container: Container, text: str) -> bool:
         answer = self._ask(container, "/generation")

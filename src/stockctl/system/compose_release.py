@@ -188,7 +188,9 @@ def proxy(
             _read_only(folder, haproxy.FOLDER),
             *([_read_only(certificates, haproxy.CERTIFICATES)] if certificates else []),
         ],
-        "restart": "unless-stopped",
+        # any signal to it counts as stopped by hand, also the one that makes it load (moby,
+        # daemon/kill.go): with `unless-stopped` it would not come back with the engine
+        "restart": "always",
         "stop_signal": "SIGUSR1",
         "labels": {PROJECT_LABEL: project},
     }

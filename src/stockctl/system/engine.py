@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from stockctl.core.errors import EngineUnavailable, ToolFailed
+from stockctl.core.errors import EngineUnavailable, StockctlError, ToolFailed
 from stockctl.system.compose import PROJECT_LABEL
 from stockctl.system.container import Container, LogLine, Usage, container_of, usage_of
 
@@ -74,6 +74,15 @@ class Engine:
         """The engine's version. Raises EngineUnavailable."""
         with _errors("reach the Docker engine"):
             return str(self._client.version()["Version"])
+
+    def answers(self) -> bool:
+        """Whether it takes a new connection, which one that is shutting down does not."""
+        try:
+            with closing(self._connect(self._timeout_s)) as client, _errors("reach the engine"):
+                client.ping()
+        except StockctlError:
+            return False
+        return True
 
     def containers(self, project: str) -> tuple[Container, ...]:
         """Every container of a compose project, running or not, but no one-off ones."""

@@ -42,6 +42,10 @@ resolvers docker
   timeout resolve 1s
   timeout retry 1s
   hold valid 1s
+  # an engine that is away answers nobody; with live-restore its containers are where they were
+  hold timeout 1d
+  hold refused 1d
+  hold other 1d
 
 defaults
   mode http

@@ -18,11 +18,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from stockctl.core.command import Command
 from stockctl.core.errors import HostFailed
 from stockctl.core.progress import StepEnded
 from stockctl.core.units import format_instant, parse_instant
 from stockctl.system.compose import Rendered
 from stockctl.system.host import Host
+
+LOOK_S = 30.0
 
 
 class ReleaseState(StrEnum):
@@ -179,6 +182,17 @@ class Releases:
             return Standing(said["release"], said.get("replaced"), since)
         except (ValueError, KeyError, TypeError) as error:
             raise HostFailed(f"{path} is not a record of the live release") from error
+
+    def served_s(self) -> float | None:
+        """For how long the live release has been that; None where there is none, or it was found
+        and not deployed. By one clock, the host's: who deployed and who asks may have others,
+        hours or years apart."""
+        standing = self.standing()
+        if standing is None or standing.since is None:
+            return None
+        script = 'echo $(( $(date +%s) - $(stat -c %Y "$1") ))'
+        argv = ("sh", "-c", script, "age", str(self.directory / "live.json"))
+        return float(self.host.run(Command(argv), timeout_s=LOOK_S).stdout)
 
     def set_live(
         self, release_id: str, replaced: Release | None = None, since: datetime | None = None

@@ -140,7 +140,7 @@ def roll_back(site: Site, target: Release, running: Release | None) -> None:
         if site.is_live(target.id) or running is None or running.id == target.id:
             raise
         _show(site, target, error)
-        withdraw(site, target, running, error)
+        withdraw(site, target, running, error, keep=True)
         if isinstance(error, StockctlError):
             raise Unhealthy(
                 f"{target.id} does not serve, {running.id} does: {error.message}",

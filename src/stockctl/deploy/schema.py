@@ -159,9 +159,9 @@ def _closed(site: Site, chosen: Sequence[Migration], live: Release) -> tuple[Rel
 def _refuse_in_soak(site: Site, live: Release) -> None:
     """While the release before runs on for a way back in seconds, nothing closes that way."""
     standing = site.releases.standing()
-    if not site.rolling or standing is None or standing.since is None or not standing.replaced:
+    served_s = site.releases.served_s()
+    if not site.rolling or standing is None or served_s is None or not standing.replaced:
         return
-    served_s = (site.clock.now() - standing.since).total_seconds()
     left_s = site.environment.deploy.soak - served_s
     if left_s > 0:
         raise Refused(

@@ -63,8 +63,16 @@ def declare_for(site: Site, release: Release) -> None:
         traffic.declare(Rendered.parse(site.host.read(site.releases.compose_file(release.id))))
 
 
-def withdraw(site: Site, failed: Release, previous: Release | None, cause: BaseException) -> None:
-    """After a failure: the previous release gets all the requests, the failed one is removed.
+def withdraw(
+    site: Site,
+    failed: Release,
+    previous: Release | None,
+    cause: BaseException,
+    *,
+    keep: bool = False,
+) -> None:
+    """After a failure: the previous release gets all the requests, the failed one is removed, or
+    with `keep` only stopped: one that served before is a way back that somebody may mend.
 
     Raises PersonNeeded, with the state and what to type, when the requests cannot be brought back.
     What cannot be tidied then is left to the next deploy.
@@ -74,8 +82,8 @@ def withdraw(site: Site, failed: Release, previous: Release | None, cause: BaseE
     except (Exception, KeyboardInterrupt, Terminated) as second:  # whatever it was, it failed
         raise _person_needed(site, failed, previous, cause, second) from second
     try:
-        with site.progress.step(f"remove {failed.id}"):
-            beside.remove(site, failed.id)
+        with site.progress.step(f"{'stop' if keep else 'remove'} {failed.id}"):
+            (beside.stop if keep else beside.remove)(site, failed.id)
     except StockctlError as error:
         cause.add_note(f"{failed.id} is left to the next deploy: {error}")
 

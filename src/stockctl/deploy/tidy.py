@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from stockctl.core.errors import StockctlError
@@ -47,7 +46,7 @@ class Facts:
     rolling: bool
     soak_s: float
     keep: int
-    now: datetime
+    served_s: float | None  # for how long the live release has been that, by the host's clock
 
 
 def plan_tidy(facts: Facts) -> tuple[Chore, ...]:
@@ -75,8 +74,8 @@ def _what_of(name: str, record: Release | None, runs: bool, facts: Facts) -> Cho
     if not runs:
         return None
     standing = facts.standing
-    if standing is not None and standing.replaced == name and standing.since is not None:
-        if (facts.now - standing.since).total_seconds() < facts.soak_s:
+    if standing is not None and standing.replaced == name and facts.served_s is not None:
+        if facts.served_s < facts.soak_s:
             return None
         return Chore(name, Act.STOP, "its soak is over")
     return Chore(name, Act.STOP, "it is not the release before")
@@ -107,7 +106,7 @@ def facts(site: Site) -> Facts:
         rolling=settings.strategy == "rolling",
         soak_s=settings.soak,
         keep=settings.keep,
-        now=site.clock.now(),
+        served_s=site.releases.served_s(),
     )
 
 

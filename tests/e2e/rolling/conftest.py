@@ -122,9 +122,9 @@ class Shop(StagingProject):
             return None
 
     @staticmethod
-    def fetch(url: str) -> str:
+    def fetch(url: str, timeout_s: float = 5) -> str:
         """What is answered there. Raises OSError where nothing is, or an error."""
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
             text: str = answer.read().decode()
             return text
 

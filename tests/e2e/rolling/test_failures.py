@@ -106,6 +106,32 @@ def test_too_slow_is_abandoned_and_goes_though_it_ignores_sigterm(live: Shop) ->
     assert load.failed == []
 
 
+def test_a_rollback_that_fails_keeps_what_it_could_not_start(tmp_path: Path) -> None:
+    """It served once: somebody may want to look at it, or to mend what keeps it from starting."""
+    shop = make(tmp_path / "project")
+    try:
+        shop.deploy_settings(health_timeout="4s")
+        shop.deployed("v1")
+        shop.deployed("v2")
+        project = shop.directory / "releases" / "r0001" / "project.json"
+        sound = project.read_text()
+        project.write_text(sound.replace('"UNHEALTHY": ""', '"UNHEALTHY": "1"'))
+        shop.docker("rm", "-f", f"{shop.compose_project}-r0001-shop-1")
+        with shop.load() as load:
+            failed = shop.back()
+        assert failed.code == 9
+        assert "r0001 does not serve, r0002 does" in shop.error(failed)
+        assert "GET /health: 503" in shop.error(failed)
+        assert (load.failed, set(load.versions)) == ([], {"v2"})
+        assert shop.containers()["r0001-shop-1"] == "exited"
+        project.write_text(sound)
+        shop.docker("rm", f"{shop.compose_project}-r0001-shop-1")
+        assert shop.back().code == 0
+        assert shop.version() == "v1"
+    finally:
+        take_away(shop)
+
+
 def test_no_way_back_is_exit_11_with_what_to_type(tmp_path: Path) -> None:
     shop = make(tmp_path / "project")
     try:

@@ -74,6 +74,21 @@ def test_a_release_that_is_killed_for_its_memory_during_the_soak(shop: Shop) -> 
     assert shop.containers()["r0001-shop-1"] == "running"
 
 
+@pytest.mark.campaign
+def test_a_release_that_takes_fifty_seconds_to_start(shop: Shop) -> None:
+    """It is waited for as long as `health_timeout` allows, and the one before serves meanwhile."""
+    shop.deploy_settings(health_timeout="90s")
+    shop.deployed("v1")
+    with shop.load() as load:
+        shop.deployed("v2", START_DELAY_S="50")
+        shop.deploy_settings(health_timeout="20s")
+        late = shop.to("v3", START_DELAY_S="50")
+    assert late.code == 9
+    assert "is not healthy after 20" in shop.error(late)
+    assert load.failed == []
+    assert shop.version() == "v2"
+
+
 def test_the_first_deploy_is_killed_after_its_switch(shop: Shop) -> None:
     """There is no record of anything that serves, and the proxy sends requests to it."""
     shop.deploy_settings(watch="5s")

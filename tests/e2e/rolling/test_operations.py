@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import urllib.error
 import urllib.request
@@ -27,8 +29,22 @@ def test_logs_exec_plan_and_the_soak(shop: Shop) -> None:
     assert shop.ok(*version[:2], "--release", "r0001", *version[2:]).out == "v1\n"
     lines = shop.ok("deploy", "logs", "staging", "--json").data["data"]["lines"]
     assert {line["container"] for line in lines} == {f"{shop.compose_project}-r0002-shop-1"}
+    _deployed_by_somebody_else(shop, "2024-01-01T00:00:00Z")  # whose clock is behind
+    shop.ok("deploy", "tidy", "staging")
+    assert shop.containers()["r0001-shop-1"] == "running"
+    _deployed_by_somebody_else(shop, "2199-01-01T00:00:00Z", long_ago=True)
+    shop.ok("deploy", "tidy", "staging")
+    assert shop.containers()["r0001-shop-1"] == "exited"
     refused = shop.run("deploy", "contract", "staging", "--json")
     assert refused.code == 4  # it has no database; with one, the soak is asked next
+
+
+def _deployed_by_somebody_else(shop: Shop, since: str, *, long_ago: bool = False) -> None:
+    """What is live was put there by a machine with another clock."""
+    file = shop.directory / "live.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "since": since}))
+    if long_ago:
+        os.utime(file, (0, 0))
 
 
 def asked(shop: Shop, path: str = "/") -> tuple[int, str, str]:

@@ -36,7 +36,7 @@ THREE = Facts(
     rolling=True,
     soak_s=600,
     keep=5,
-    now=NOW,
+    served_s=60,
 )
 
 
@@ -49,7 +49,7 @@ def test_within_the_soak_the_release_before_runs_on() -> None:
 
 
 def test_after_the_soak_it_is_stopped_and_kept() -> None:
-    late = replace(THREE, now=NOW + timedelta(minutes=10))
+    late = replace(THREE, served_s=600)
     assert chores(late)["r0002"] == (Act.STOP, "its soak is over")
     stopped = replace(late, beside={"r0002": False, "r0003": True})
     assert plan_tidy(stopped) == ()

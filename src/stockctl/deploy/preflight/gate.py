@@ -77,8 +77,23 @@ class Preflight:
 Ask = Callable[[Preflight], Gate]
 
 
+SKEW_S = 300.0  # by so much the clocks of two machines may differ without anybody noticing
+
+
+def fresh(age_s: float, limit_s: float) -> bool:
+    """Not longer ago than the limit, and not to come: what another machine with a clock that is a
+    year ahead wrote down would count for a year."""
+    return -SKEW_S <= age_s <= limit_s
+
+
 def aged(preflight: Preflight, name: str, moment: datetime, limit_s: float, what: str) -> Gate:
     """Green while `moment` is not longer ago than the limit."""
     age = preflight.age_s(moment)
-    said = f"{what} {format_duration(age)} ago, at most {format_duration(limit_s)}"
-    return Gate(name, age <= limit_s, said, moment)
+    ago = f"{format_duration(age)} ago" if age >= -SKEW_S else ahead(age)
+    said = f"{what} {ago}, at most {format_duration(limit_s)}"
+    return Gate(name, fresh(age, limit_s), said, moment)
+
+
+def ahead(age_s: float) -> str:
+    """Of a moment that has not come."""
+    return f"{format_duration(-age_s)} from now: a clock is wrong, here or where it was done"

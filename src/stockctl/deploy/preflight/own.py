@@ -5,7 +5,7 @@ from __future__ import annotations
 from stockctl.core.command import Command
 from stockctl.core.units import format_age, format_duration
 from stockctl.deploy.evidence import Evidence
-from stockctl.deploy.preflight.gate import Gate, Preflight
+from stockctl.deploy.preflight.gate import SKEW_S, Gate, Preflight, ahead, fresh
 from stockctl.env.gate_settings import CommandGate, PersonGate
 from stockctl.system.journal_file import operator
 
@@ -20,7 +20,7 @@ def program(preflight: Preflight, name: str, settings: CommandGate) -> Gate:
     before = preflight.evidence.get(kind)
     if before and before.ok and before.of == version:
         age = preflight.age_s(before.at)
-        if age <= settings.fresh_for:
+        if fresh(age, settings.fresh_for):
             return Gate(name, True, f"passed {format_age(age)} for {version}", before.at)
     command = Command(settings.run, directory=preflight.root)
     done = preflight.here.run(command, timeout_s=settings.timeout, check=False)
@@ -39,8 +39,9 @@ def question(preflight: Preflight, name: str, settings: PersonGate) -> Gate:
     if answer is None:
         return Gate(name, False, f"{settings.ask} Nobody answered.", fix=fix)
     age = preflight.age_s(answer.at)
-    said = f"{settings.ask} {answer.detail} ({answer.who}, {format_age(age)})"
-    if age <= settings.valid_for:
+    when = format_age(age) if age >= -SKEW_S else ahead(age)
+    said = f"{settings.ask} {answer.detail} ({answer.who}, {when})"
+    if fresh(age, settings.valid_for):
         return Gate(name, True, said, answer.at)
     old = f"{said}: counts for {format_duration(settings.valid_for)}"
     return Gate(name, False, old, answer.at, fix)

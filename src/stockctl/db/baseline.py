@@ -87,8 +87,8 @@ def baseline(
 def _marks(session: Session, migrations: Sequence[Migration]) -> Iterator[bytes]:
     """In their order; how long they took, nobody knows."""
     for migration in migrations:
-        yield marked(session.connection, migration.id, session.who)
-        yield recorded(session.connection, migration, Stage.APPLIED, session.who, 0.0)
+        row = recorded(session.connection, migration, Stage.APPLIED, session.who, 0.0)
+        yield marked(session.connection, migration.id, session.who, row)
 
 
 def refuse_differences(plan: BaselinePlan) -> None:

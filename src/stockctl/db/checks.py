@@ -26,9 +26,9 @@ def misnamed(path: Path) -> Iterator[Finding]:
 
 
 def no_file(path: Path) -> Iterator[Finding]:
-    """A folder, or a link to nowhere: passed over, its migration would just be missing."""
+    """Of a folder, or a link to nowhere: passed over, its migration would just be missing."""
     hidden = path.name.startswith(".")  # what an editor leaves beside an open file
-    if path.suffix.lower() == ".sql" and not hidden and not path.is_file():
+    if path.suffix.lower() == ".sql" and not hidden:
         fix = "Put the file there, or rename what is."
         yield finding("M007", path, "is named like a migration and is not a file", fix)
 

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,13 +73,15 @@ def read_folder(folder: Path) -> Folder:
     with _files(f"list the migrations in {folder}"):
         if not folder.is_dir():
             raise _wrong(folder, [finding("M001", folder, "there is no such folder", _SET_FOLDER)])
-        entries = sorted(folder.iterdir())
-        found = [each for path in entries for each in checks.no_file(path)]
-        paths = [path for path in entries if path.is_file()]
+        with os.scandir(folder) as listing:
+            entries = {entry.name: entry.is_file() for entry in listing}
+        paths = [folder / name for name in sorted(entries) if entries[name]]
+        others = [folder / name for name in sorted(entries) if not entries[name]]
+    found = [each for path in others for each in checks.no_file(path)]
     found += [each for path in paths for each in checks.misnamed(path)]
     ups = [path for path in paths if path.suffix == ".sql" and NAME.fullmatch(path.stem)]
     found += [*checks.same_number(ups), *checks.orphans(paths, ups)]
-    pairs = tuple(_read_pair(path) for path in ups)
+    pairs = tuple(_read_pair(path, entries) for path in ups)
     names = [path.stem for path in ups]
     for up, down in pairs:
         found += [*up.findings, *checks.values(up), *checks.down_script(up, down)]
@@ -99,9 +101,10 @@ def _wrong(folder: Path, found: list[Finding]) -> ConfigurationError:
     )
 
 
-def _read_pair(path: Path) -> tuple[Script, Script | None]:
+def _read_pair(path: Path, entries: Mapping[str, bool]) -> tuple[Script, Script | None]:
+    """`entries`: what is in the folder, and whether it is a file."""
     down = path.with_name(path.stem + DOWN)
-    return read_script(path), read_script(down) if down.is_file() else None
+    return read_script(path), read_script(down) if entries.get(down.name) else None
 
 
 def _migration(up: Script, down: Script | None) -> Migration:

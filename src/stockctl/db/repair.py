@@ -74,7 +74,7 @@ def _forget_attempt(
 def _complete(
     connection: Connection[Any], _file: Migration | None, identity: str, who: str
 ) -> bytes:
-    return marked(connection, identity, who) + staged(connection, identity, Stage.APPLIED)
+    return marked(connection, identity, who, staged(connection, identity, Stage.APPLIED))
 
 
 def _stay(connection: Connection[Any], _file: Migration | None, identity: str, _who: str) -> bytes:

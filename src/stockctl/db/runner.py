@@ -105,7 +105,7 @@ def _apply(
 
 def _marks(session: Session, migration: Migration, duration_s: float | None = None) -> bytes:
     row = recorded(session.connection, migration, Stage.APPLIED, session.who, duration_s)
-    return marked(session.connection, migration.id, session.who) + row
+    return marked(session.connection, migration.id, session.who, row)
 
 
 def _in_a_transaction(session: Session, script: Source, migration: Migration) -> None:

@@ -33,12 +33,12 @@ CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; DEALLOCATE 
 DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES;
 """
 _SETTINGS = """
-SELECT set_config(name, value, false) FROM (VALUES
-    ('application_name', {application}), ('lock_timeout', {lock}), ('statement_timeout', {run}),
-    ('idle_in_transaction_session_timeout', '0'), ('client_connection_check_interval', {check}),
-    ('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on')) AS wanted (name, value)
- WHERE current_setting(name, true) IS NOT NULL
+SET application_name = {application}; SET lock_timeout = {lock}; SET statement_timeout = {run};
+SET idle_in_transaction_session_timeout = 0; SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
 """
+_CHECKED = f"SET client_connection_check_interval = '{CLIENT_CHECK}';"
+_CHECKED_SINCE = 140000  # the version of PostgreSQL that has it
 _BEGIN = f"BEGIN; {FENCE}"
 _BEGIN_RESULTS = 2
 # What was put off to the end of the transaction is due before our own statements, under the
@@ -79,9 +79,10 @@ class Session:
             application=sql.Literal(name),
             lock=sql.Literal(f"{round(lock_s * 1000)}ms"),
             run=sql.Literal(f"{round(self.limits.statement_timeout_s * 1000)}ms"),
-            check=sql.Literal(CLIENT_CHECK),
         )
-        return (sql.SQL(_FORGET) + settings).as_bytes(self.connection) + b";"
+        checked = self.connection.info.server_version >= _CHECKED_SINCE
+        ours = sql.SQL(_FORGET) + settings + sql.SQL(_CHECKED if checked else "")
+        return ours.as_bytes(self.connection)
 
     def settle(self, *, patient: bool = False) -> None:
         """Back to the settings of a new connection, and ours; `patient` waits for locks.

@@ -215,6 +215,8 @@ def _split(sql: str) -> Iterator[tuple[int, int]]:
 def closed(sql: str, statements: tuple[Statement, ...]) -> bool:
     """Whether another statement may be put behind the last one: no string, comment or parenthesis
     goes on to the end."""
+    if statements and sql[statements[-1].end :].strip(_BLANKS) == ";":
+        return True  # it did end one: within anything it would be a part of the statement
     tail = sql[statements[-1].start :] if statements else sql
     return len(split(f"{tail}\n;closed")) == min(len(statements), 1) + 1
 

@@ -68,19 +68,26 @@ def _let_yoyo(connection: Connection[Any]) -> None:
     upgrade(connection)
 
 
-def marked(connection: Connection[Any], identity: str, who: str) -> bytes:
-    """SQL: it is applied."""
+def marked(connection: Connection[Any], identity: str, who: str, record: bytes) -> bytes:
+    """SQL: it is applied. `record` is the INSERT or UPDATE that says so in our table: one statement
+    for all three tables costs the server half of what three cost."""
     name, hashed = literal(connection, identity), _hash(identity)
-    return _logged(connection, identity, who, "apply") + (
-        b"INSERT INTO %b (migration_hash, migration_id, applied_at_utc) VALUES (%b, %b, %b);"
-        % (YOYO_TABLE.encode(), hashed, name, _NOW)
+    return b"""WITH logged AS (%b), marked AS (
+        INSERT INTO %b (migration_hash, migration_id, applied_at_utc) VALUES (%b, %b, %b)
+    ) %b""" % (
+        _logged(connection, identity, who, "apply"),
+        YOYO_TABLE.encode(),
+        hashed,
+        name,
+        _NOW,
+        record,
     )
 
 
 def unmarked(connection: Connection[Any], identity: str, who: str) -> bytes:
     """SQL: it is not applied any more."""
     gone = b"DELETE FROM %b WHERE migration_hash = %b;" % (YOYO_TABLE.encode(), _hash(identity))
-    return _logged(connection, identity, who, "rollback") + gone
+    return _logged(connection, identity, who, "rollback") + b";" + gone
 
 
 def _logged(
@@ -91,7 +98,7 @@ def _logged(
     name, by, at = (literal(connection, text) for text in (identity, user[:_LIMIT], host[:_LIMIT]))
     return (
         b"INSERT INTO _yoyo_log (id, migration_hash, migration_id, operation, username, hostname,"
-        b" created_at_utc) VALUES ('%b', %b, %b, '%b', %b, %b, %b);"
+        b" created_at_utc) VALUES ('%b', %b, %b, '%b', %b, %b, %b)"
         % (str(uuid.uuid4()).encode(), _hash(identity), name, operation.encode(), by, at, _NOW)
     )
 

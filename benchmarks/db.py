@@ -1,7 +1,7 @@
 """What migrations cost: 1000 of them against dbmate, one large file against psql, and `db status`.
 
 One server on 127.0.0.1, a new database for each run, whole
-processes, taken in turns; medians. dbmate is left its dump of the schema, which it makes by
+processes, taken in turns; medians, of the ratios as well. dbmate is left its dump of the schema, which it makes by
 calling pg_dump after each run (`--no-dump-schema`). Give another number of rounds as the first
 argument. tests/testbed/dbmate.sh fetches dbmate.
 """
@@ -9,6 +9,7 @@ argument. tests/testbed/dbmate.sh fetches dbmate.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import statistics
@@ -16,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ ROUNDS = 5
 MIGRATIONS = 1000
 INSERTS = 10_000
 PASSWORD = "9fQw3hLrZk7T"  # the server trusts whom it knows
+_REAPED_S = 0.2  # until the server has noticed that a backend has ended
 ENVIRONMENT = """
 [service]
 name = "bench"
@@ -104,6 +106,7 @@ def many_migrations(bench: Bench, rounds: int) -> None:
     name = "many"
     peer = [str(dbmate), "--url", bench.url(name), "--migrations-dir", str(theirs)]
     _compare(
+        bench,
         f"{MIGRATIONS} one-table migrations",
         {
             "dbmate migrate": [*peer, "--no-dump-schema", "migrate"],
@@ -126,6 +129,7 @@ def one_large_file(bench: Bench, rounds: int) -> None:
     name = "large"
     psql = [str(binaries(VERSION) / "psql"), "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1"]
     _compare(
+        bench,
         f"one file of {INSERTS} inserts",
         {
             "psql -f -1": [*psql, "-d", bench.url(name), "-f", str(up)],
@@ -145,8 +149,9 @@ def status(bench: Bench, rounds: int) -> None:
         (many_files / f"{number:04d}_t.sql").write_text(f"CREATE TABLE t{number} (id bigint);\n")
         (many_files / f"{number:04d}_t.rollback.sql").write_text(f"DROP TABLE t{number};\n")
     bench.new_database("status")
-    _seconds(_stockctl(bench, "migrate", "--yes"))
+    _run(bench.server, _stockctl(bench, "migrate", "--yes"))
     _compare(
+        bench,
         f"db status, {MIGRATIONS} applied",
         {
             'python -c "import psycopg"': [sys.executable, "-c", "import psycopg"],
@@ -188,19 +193,54 @@ def _stockctl(bench: Bench, *arguments: str) -> list[str]:
     return [STOCKCTL, "--root", str(bench.folder), "db", *arguments]
 
 
-def _seconds(argv: list[str]) -> float:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one run, in seconds: until it was over; processor time of it and of the server."""
+
+    wall: float
+    client: float
+    server: float
+
+
+def _run(server: Database, argv: list[str]) -> Cost:
     """One whole process, with compiled files, as an installed program has them."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "stockctl-bench-pycache")
+    busy, spent = _server_cpu(server), resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"{argv}: {done.returncode}\n{done.stderr}")
-    return seconds
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    client = after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime
+    time.sleep(_REAPED_S)
+    return Cost(seconds, client, _server_cpu(server) - busy)
+
+
+def _server_cpu(server: Database) -> float:
+    """Seconds, of the postmaster, the children that have ended and those that have not."""
+    with server.connect() as connection:
+        path = connection.execute("SHOW data_directory").fetchone()
+    assert path is not None
+    postmaster = (Path(path[0]) / "postmaster.pid").read_text().split()[0]
+    ticks = sum(_ticks(postmaster)[1])
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            parent, its = _ticks(process.name)
+            ticks += sum(its[:2]) if parent == postmaster else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(process: str) -> tuple[str, list[int]]:
+    """Its parent; time as a user, as the system, and both of its children that have ended
+    (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return fields[1], [int(each) for each in fields[11:15]]
 
 
 def _compare(
+    bench: Bench,
     title: str,
     argvs: dict[str, list[str]],
     rounds: int,
@@ -208,20 +248,33 @@ def _compare(
     *,
     at_most: float,
 ) -> None:
-    """The first of them is the baseline."""
-    taken: dict[str, list[float]] = {name: [] for name in argvs}
+    """The first of them is the baseline. They take turns in who begins."""
+    taken: dict[str, list[Cost]] = {name: [] for name in argvs}
     for number in range(rounds + 1):
-        for name, argv in argvs.items():
+        order = list(argvs.items())
+        for name, argv in order if number % 2 else reversed(order):
             prepare()
-            seconds = _seconds(argv)
+            cost = _run(bench.server, argv)
             if number:  # the first round fills the caches
-                taken[name].append(seconds)
-    medians = {name: statistics.median(values) for name, values in taken.items()}
-    base = next(iter(medians.values()))
-    print(title)
-    for name, median in medians.items():
-        limit = f"  (at most {at_most})" if median != base else ""
-        print(f"  {name:<28}{median * 1000:8.0f} ms  {median / base:5.2f}{limit}")
+                taken[name].append(cost)
+    base = next(iter(taken.values()))
+    load = os.getloadavg()[0]
+    print(f"{title}  (load {load:.1f}; seconds of a processor: program + server)")
+    for name, costs in taken.items():
+        wall, client, server, cpu = _medians(costs)
+        ratio = statistics.median(
+            one.wall / other.wall for one, other in zip(costs, base, strict=True)
+        )
+        limit = f"  (at most {at_most})" if costs is not base else ""
+        spent = f"cpu {client:.2f} + {server:.2f}  {cpu / _medians(base)[3]:5.2f}"
+        print(f"  {name:<28}{wall * 1000:8.0f} ms  {spent}  wall {ratio:5.2f}{limit}", flush=True)
+
+
+def _medians(costs: Sequence[Cost]) -> tuple[float, float, float, float]:
+    """Wall, program, server, both together."""
+    rows = [(each.wall, each.client, each.server, each.client + each.server) for each in costs]
+    wall, client, server, both = map(statistics.median, zip(*rows, strict=True))
+    return wall, client, server, both
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What migrations cost: 1000 of them against dbmate, one large file against psql, and `db status`.
 
-One server on 127.0.0.1, a new database for each run, whole
-processes, taken in turns; medians, of the ratios as well. dbmate is left its dump of the schema, which it makes by
-calling pg_dump after each run (`--no-dump-schema`). Give another number of rounds as the first
-argument. tests/testbed/dbmate.sh fetches dbmate.
+One server on 127.0.0.1, a new database for each run, whole processes, taken in turns; medians, of
+the ratios as well. dbmate is left its dump of the schema, which it makes by calling pg_dump after
+each run (`--no-dump-schema`). Give another number of rounds as the first argument.
+tests/testbed/dbmate.sh fetches dbmate.
 """
 
 from __future__ import annotations

@@ -223,6 +223,7 @@ class MigrationFailed(DatabaseFailed):
     """
 
     code = "MIGRATION"
+    dirty = False
 
 
 class BackupInvalid(StockctlError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -81,6 +81,16 @@ class Watch:
         self._pid = watched.info.backend_pid
         self._own: Connection[Any] | None = None
         self.seen: tuple[Blocker, ...] = ()
+        self._tell: Callable[[Sequence[Blocker]], None] | None = None
+
+    @contextmanager
+    def telling(self, tell: Callable[[Sequence[Blocker]], None]) -> Iterator[None]:
+        """Calls `tell` within the block each time that it is others for whom it waits."""
+        self._tell = tell
+        try:
+            yield
+        finally:
+            self._tell = None
 
     def begin(self) -> None:
         """Forget: another statement runs now."""
@@ -90,7 +100,10 @@ class Watch:
         """Remember for whom it waits, if it does."""
         with suppress(psycopg.Error, DatabaseFailed):
             if found := find_blockers(self._open(), self._pid):
+                others = {each.pid for each in found} != {each.pid for each in self.seen}
                 self.seen = found
+                if others and self._tell:
+                    self._tell(found)
 
     def get_ready(self) -> None:
         """So that the next look is quick: the wait to look at may be a short one."""

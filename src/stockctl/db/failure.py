@@ -12,8 +12,15 @@ from stockctl.core.errors import MigrationFailed, Refused, Where
 from stockctl.db.statements import position, split
 
 _WIDTH = 100
+_LOST = (
+    "The connection was lost. When the server can be reached again: stockctl db status says how far"
+    " it got, and the command can be run again."
+)
 
 HINTS: dict[type[psycopg.Error], str] = {
+    psycopg.OperationalError: _LOST,  # without a word from the server
+    psycopg.errors.AdminShutdown: _LOST,
+    psycopg.errors.CrashShutdown: _LOST,
     psycopg.errors.LockNotAvailable: (
         "Another session holds a lock on the table. Try again when it is done. One attempt waits"
         " for database.lock_timeout, attempts are made for database.lock_retry."

@@ -8,7 +8,7 @@ for a moment, and begins again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -35,7 +35,8 @@ class Patience:
     chance: Callable[[], float] = random.random
 
     def insist(self, what: str, attempt: Callable[[], None]) -> None:
-        """Runs `attempt`, which leaves nothing behind when it raises, until it has its locks.
+        """Runs `attempt`, which leaves nothing behind when it raises (unless the error says
+        `dirty`), until it has its locks.
 
         Raises what it raises; after the deadline its MigrationFailed, with those who hold the lock.
         """
@@ -45,7 +46,7 @@ class Patience:
             try:
                 return attempt()
             except MigrationFailed as error:
-                if not isinstance(error.__cause__, _FOR_A_LOCK):
+                if error.dirty or not isinstance(error.__cause__, _FOR_A_LOCK):
                     raise
                 tries += 1
                 waited_s = self.clock.monotonic() - started
@@ -53,7 +54,7 @@ class Patience:
                 if waited_s + pause_s > self.deadline_s:
                     raise self._given_up(error, tries, waited_s) from error.__cause__
             self.progress.say(
-                f"  {what} waits for a lock{_held_by(self._seen)};"
+                f"  {what} waits for a lock{held_by(self._seen)};"
                 f" try {tries + 1} in {format_duration(pause_s)}"
             )
             if self.watch:
@@ -82,7 +83,8 @@ class Patience:
         return error
 
 
-def _held_by(blockers: tuple[Blocker, ...]) -> str:
+def held_by(blockers: Sequence[Blocker]) -> str:
+    """`, held by …` in a line about a wait."""
     if not blockers:
         return ""
     first, more = blockers[0], len(blockers) - 1

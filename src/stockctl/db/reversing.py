@@ -13,7 +13,7 @@ from stockctl.core.progress import Progress
 from stockctl.db.failure import Source, blamed_on, said_before
 from stockctl.db.lock import LOCK_WAIT_S
 from stockctl.db.loss import Loss, Target, dropped, lock_targets, losses, read_columns
-from stockctl.db.outside import clear_away, run_outside
+from stockctl.db.outside import Notes, clear_away, run_outside
 from stockctl.db.patience import Patience
 from stockctl.db.plan import Reversal, RollbackPlan
 from stockctl.db.record import Record, Stage, forgotten, read_records, staged
@@ -143,16 +143,19 @@ def _revert(
         patience.insist(reversal.id, attempt)
         return
     if record.stage is not Stage.REVERTING or not clear_away(session, record, reversal.down):
-        _outside(session, script)
+        _outside(session, script, patience)
     with blamed_on(script):
         session.record(marks)
 
 
-def _outside(session: Session, script: Source) -> None:
+def _outside(session: Session, script: Source, patience: Patience) -> None:
     connection = session.connection
-    session.record(staged(connection, script.id, Stage.REVERTING))
-    stays = staged(connection, script.id, Stage.APPLIED)
-    run_outside(session, script, Stage.REVERTING, lambda: session.record(stays))
+    notes = Notes(
+        Stage.REVERTING,
+        staged(connection, script.id, Stage.REVERTING),
+        staged(connection, script.id, Stage.APPLIED),
+    )
+    run_outside(session, script, notes, patience)
 
 
 def _script(reversal: Reversal) -> Source:

@@ -16,7 +16,7 @@ from stockctl.db.failure import Source, blamed_on, said_before
 from stockctl.db.ledger import compare
 from stockctl.db.lock import LOCK_WAIT_S
 from stockctl.db.migration import Migration
-from stockctl.db.outside import clear_away, run_outside
+from stockctl.db.outside import Notes, clear_away, run_outside
 from stockctl.db.patience import Patience
 from stockctl.db.plan import MigratePlan, plan_migrate, plan_rollback
 from stockctl.db.record import Record, Stage, forgotten, read_records, recorded
@@ -97,7 +97,7 @@ def _apply(
         return
     started = patience.clock.monotonic()
     if dirty is None or not clear_away(session, dirty, migration.up):
-        _outside(session, script, migration)
+        _outside(session, script, migration, patience)
     duration_s = patience.clock.monotonic() - started
     with blamed_on(script):
         session.record(_marks(session, migration, duration_s))
@@ -120,8 +120,11 @@ def _in_a_transaction(session: Session, script: Source, migration: Migration) ->
             session.finish(marks)
 
 
-def _outside(session: Session, script: Source, migration: Migration) -> None:
+def _outside(session: Session, script: Source, migration: Migration, patience: Patience) -> None:
     connection = session.connection
-    session.record(recorded(connection, migration, Stage.APPLYING, session.who))
-    forget = forgotten(connection, migration.id)
-    run_outside(session, script, Stage.APPLYING, lambda: session.record(forget))
+    notes = Notes(
+        Stage.APPLYING,
+        recorded(connection, migration, Stage.APPLYING, session.who),
+        forgotten(connection, migration.id),
+    )
+    run_outside(session, script, notes, patience)

@@ -17,6 +17,7 @@ from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
 from stockctl.backup.swap import free_name, kept, maintenance
 from stockctl.core.errors import Refused
+from stockctl.core.units import format_instant
 from stockctl.system.host import Host
 from stockctl.system.postgres import Database, errors
 
@@ -101,7 +102,9 @@ def plan_restore(
         preflight.require_room(room, backup.database_bytes)
         inside = _inside(database) if live and live.allows_connections else None
         trusted = options.trusted
-        warnings = _warnings(connection, backup, live, inside, trusted=trusted) if live else ()
+        warnings = [*_dated(backup, now)]
+        if live:
+            warnings += _warnings(connection, backup, live, inside, trusted=trusted)
         jobs, why = preflight.choose_jobs(backup, database, host, directory, options.jobs)
         return RestorePlan(
             backup=backup,
@@ -160,6 +163,14 @@ def _inside(database: Database) -> tuple[Fingerprint, frozenset[str], tuple[str,
         owners = owners_in(connection)
         slots = [each for (each,) in connection.execute(_SLOTS).fetchall()]
     return rows, owners, tuple(slots)
+
+
+def _dated(backup: Backup, now: datetime) -> Iterator[str]:
+    if backup.created_at > now:
+        yield (
+            f"the backup is dated {format_instant(backup.created_at)}, which is to come: a clock"
+            " was wrong, and another backup may be newer"
+        )
 
 
 def _warnings(

@@ -149,6 +149,8 @@ def _show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> 
         note("before    a safety backup" if safety else "before    no safety backup")
     why = f": {todo.one_stream}" if todo.one_stream else ""
     note(f"jobs      {todo.jobs}{why}")
+    for warning in todo.warnings:
+        note(f"careful   {warning}", style="yellow")
     for name in todo.kept_before:
         note(f"kept      {name} from an earlier restore still takes disk")
 
@@ -173,8 +175,6 @@ def _show_loss(session: Session, todo: RestorePlan) -> None:
     more = len(todo.lost_rows) - SHOWN_TABLES
     if more > 0:
         note(f"          and {more} more tables")
-    for warning in todo.warnings:
-        note(f"careful   {warning}", style="yellow")
 
 
 def _planned(todo: RestorePlan) -> dict[str, Any]:
@@ -186,6 +186,7 @@ def _planned(todo: RestorePlan) -> dict[str, Any]:
         "lost_rows": list(todo.lost_rows),
         "jobs": todo.jobs,
         "roles": [role.name for role in todo.roles],
+        "warnings": list(todo.warnings),
     }
 
 

@@ -3,34 +3,41 @@
 `rolling` against `recreate` and against `docker compose up -d` with another version, the same load,
 side by side; then, for `rolling`: at least REQUESTS over deploys and rollbacks, how long a warm
 rollback takes from its command to the last request that the replaced release answered, and what a
-deploy takes beside image, start, health and watching.
+deploy takes beside image, start, health and watching; the same over SSH to 127.0.0.1, with a line
+that has no delay and with one that takes AWAY_S for each way.
 
 Generators: hey with keep-alive, hey with a connection for each request, and tests/load.py, whose
-slow requests take SLOW_S and which knows which version answered when. Needs hey and an engine.
+slow requests take SLOW_S and which knows which version answered when. Needs hey, an engine, sshd.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.e2e.rolling.conftest import Shop, make, take_away
 from tests.load import Load
+from tests.remotes import Sshd, serve_ssh
 
 REQUESTS = 100_000
 SLOW_S = 2.0
 SHORT_S = 20  # one replacement, for the comparison
 LONG_S = 45  # a deploy and a rollback
+FAR_ROUNDS = 2
+AWAY_S = 0.01
 HEY = (
     ("keep-alive", ("-c", "12", "-q", "150")),
     ("none", ("-disable-keepalive", "-c", "4", "-q", "25")),
@@ -125,6 +132,9 @@ class Times:
     command: list[float] = field(default_factory=list)
 
 
+Enough = Callable[[Tally, Times], bool]
+
+
 def one_round(shop: Shop, version: str, times: Times) -> Tally:
     """A deploy and the way back, under load."""
     with generators(shop, LONG_S) as tally:
@@ -150,30 +160,96 @@ def main() -> None:
     compared("docker compose up -d", by_compose, compose_up)
     compared("deploy, recreate", recreate, lambda shop: shop.deployed("v2"))
     compared("deploy, rolling", rolling, lambda shop: shop.deployed("v2"))
+    here = measured("here", lambda total, _: total.requests >= REQUESTS)
+    near = measured("over SSH", _rounds, ssh=True)
+    away = measured(f"over SSH, {AWAY_S * 1000:.0f} ms each way", _rounds, ssh=True, delay_s=AWAY_S)
+    failed = [why for tally in (here, near, away) for why in tally.why]
+    if failed:
+        print(json.dumps(failed[:10]))
+        sys.exit(1)
+
+
+def _rounds(_: Tally, times: Times) -> bool:
+    return len(times.rollback) >= FAR_ROUNDS
+
+
+def measured(name: str, enough: Enough, *, ssh: bool = False, delay_s: float = 0.0) -> Tally:
+    """Rounds until there are enough of them; prints what came of it."""
     times, total = Times(), Tally()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         shop = make(Path(folder) / "project")
+        if ssh:
+            sshd = stack.enter_context(serve_ssh(Path(folder) / "sshd"))
+            port = stack.enter_context(delayed(sshd.port, delay_s)) if delay_s else sshd.port
+            live_there(shop, sshd, port)
         try:
             rolling(shop)
-            number = 1
-            while total.requests < REQUESTS:
-                number += 1
-                tally = one_round(shop, f"v{number}", times)
+            while not enough(total, times):
+                tally = one_round(shop, f"v{len(times.rollback) + 2}", times)
                 total.requests += tally.requests
                 total.failed += tally.failed
                 total.why += tally.why
         finally:
             take_away(shop)
     rounds = len(times.rollback)
-    print(f"{rounds} deploys, {rounds} rollbacks: {total.requests} requests, {total.failed} failed")
-    print(
-        f"warm rollback, command to last answer of the replaced release: {spread(times.rollback)}"
-    )
-    print(f"the rollback's command itself: {spread(times.command)}")
-    print(f"deploy beside image, start, health, watch: {spread(times.overhead)}")
-    if total.failed:
-        print(json.dumps(total.why[:10]))
-        sys.exit(1)
+    print(f"{name}: {rounds} deploys, {rounds} rollbacks")
+    print(f"  {total.requests} requests, {total.failed} failed")
+    print(f"  warm rollback, command to last answer of the replaced one: {spread(times.rollback)}")
+    print(f"  the rollback's command itself: {spread(times.command)}")
+    print(f"  deploy beside image, start, health, watch: {spread(times.overhead)}")
+    return total
+
+
+def live_there(shop: Shop, sshd: Sshd, port: int) -> None:
+    """The project lives on this machine as if it were another."""
+    (sshd.folder / ".docker").symlink_to(Path.home() / ".docker")
+    known = sshd.known_hosts.read_text().replace(f":{sshd.port} ", f":{port} ")
+    (shop.root / "environments" / "known_hosts").write_text(known)
+    host = f'[host]\nssh = "127.0.0.1:{port}"\nidentity_file = "{sshd.key}"\n'
+    host += f'directory = "{sshd.folder / "there"}"\n\n'
+    toml = shop.root / "environments" / "staging.toml"
+    toml.write_text(toml.read_text().replace("[deploy]\n", f"{host}[deploy]\n"))
+
+
+@contextmanager
+def delayed(port: int, delay_s: float) -> Iterator[int]:
+    """A port from where each byte takes so long to that one, and back."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=_accept, args=(listener, port, delay_s), daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def _accept(listener: socket.socket, port: int, delay_s: float) -> None:
+    with suppress(OSError):
+        while True:
+            near, _ = listener.accept()
+            far = socket.create_connection(("127.0.0.1", port))
+            for one, other in ((near, far), (far, near)):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                on_its_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+                Thread(target=_take, args=(one, on_its_way, delay_s), daemon=True).start()
+                Thread(target=_hand_over, args=(other, on_its_way), daemon=True).start()
+
+
+def _take(source: socket.socket, on_its_way: SimpleQueue[tuple[float, bytes]], s: float) -> None:
+    data = b"any"
+    while data:
+        try:
+            data = source.recv(1 << 16)
+        except OSError:
+            data = b""
+        on_its_way.put((time.monotonic() + s, data))
+
+
+def _hand_over(target: socket.socket, on_its_way: SimpleQueue[tuple[float, bytes]]) -> None:
+    with suppress(OSError):
+        while True:
+            due, data = on_its_way.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            if not data:
+                target.shutdown(socket.SHUT_RDWR)
+                return
+            target.sendall(data)
 
 
 def spread(seconds: list[float]) -> str:

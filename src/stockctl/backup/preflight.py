@@ -20,7 +20,6 @@ from stockctl.core.command import Command
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_size
 from stockctl.system.host import Host
-from stockctl.system.local import LocalHost
 from stockctl.system.postgres import Database, errors
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def look_for_room(connection: Connection[Any], database: Database, host: Host) -
         free = fields[3] if len(fields) > 3 else ""
         return Room(int(free) * 1024 if free.isdigit() else None, folder)
     here = database.dsn.host.startswith("/") or database.dsn.host in ("localhost", "127.0.0.1")
-    if here and isinstance(host, LocalHost):
+    if here and host.engine is None:
         try:
             return Room(shutil.disk_usage(folder).free, folder)
         except OSError:  # in a container, or closed to us
@@ -129,7 +128,7 @@ def choose_jobs(
     decoded dump in a file on the machine where pg_restore runs."""
     if wanted == 1:
         return 1, ""
-    if database.tools.prefix or not isinstance(host, LocalHost):
+    if database.tools.prefix or host.engine is not None:
         return 1, "pg_restore runs elsewhere, and there is no file for it there"
     size = backup.dump_bytes or backup.database_bytes
     there = next(each for each in (directory, *directory.parents) if each.exists())

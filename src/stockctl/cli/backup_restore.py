@@ -63,6 +63,7 @@ def restore(
     from stockctl.backup.restore import require_key
     from stockctl.backup.restore_plan import RestoreOptions, plan_restore
     from stockctl.deploy.safety import restore_over
+    from stockctl.system.clients_here import client_host
 
     opened = open_environment(session, name, changes=True)
     source, backup = _chosen(session, opened, which)
@@ -74,7 +75,7 @@ def restore(
             backup,
             database,
             session.clock.now(),
-            host=opened.host,
+            host=client_host(opened.host, database),
             directory=opened.directory,
             options=RestoreOptions(jobs, trust),
         )

@@ -89,7 +89,14 @@ def _drilled(opened: Opened, chosen: tuple[Backup, ...], on_server: bool) -> lis
     progress, store = opened.session.progress(), opened.store()
     with opened.journal.operation("backup verify --drill"):
         if not on_server:
-            return drill_here(opened.environment, chosen, store, opened.journal, progress)
+            return drill_here(
+                opened.environment,
+                chosen,
+                store,
+                opened.journal,
+                progress,
+                folder=opened.folder_here,
+            )
         with opened.database() as database:
             return drill_on_server(
                 opened.environment, chosen, database, store, opened.journal, progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from stockctl.backup.create import locked
 from stockctl.backup.drill import Scratch, drill
@@ -12,8 +13,10 @@ from stockctl.backup.stores.base import Store
 from stockctl.backup.verification import Checked, drill_and_record
 from stockctl.core.progress import Progress
 from stockctl.env.model import Environment
+from stockctl.system.clients_here import client_host
 from stockctl.system.embedded import serve
 from stockctl.system.journal_file import Journal
+from stockctl.system.local import LocalHost
 from stockctl.system.postgres import Database
 
 FOLDER = "drill"
@@ -26,19 +29,21 @@ def drill_here(
     store: Store,
     journal: Journal,
     progress: Progress,
+    *,
+    folder: Path,
 ) -> list[Checked]:
-    """On an embedded server, which is made for it and removed afterwards: production is not asked.
-    After a kill the next drill finds its folder, and what is in it."""
+    """On an embedded server below `folder` of this machine, made for it and removed afterwards:
+    production is not asked. After a kill the next drill finds its folder, and what is in it."""
     directory, holder = environment.host.directory, journal.holder("backup verify --drill")
     with journal.host.lock(directory / LOCK, holder):
         try:
-            with serve(directory / FOLDER / "postgres") as database:
+            with serve(folder / FOLDER / "postgres") as database:
                 scratch = Scratch(database, own=True)
                 return [
                     _one(each, scratch, environment, store, journal, progress) for each in backups
                 ]
         finally:
-            journal.host.remove(directory / FOLDER)
+            LocalHost().remove(folder / FOLDER)
 
 
 def drill_on_server(
@@ -70,7 +75,7 @@ def _one(
             store,
             require_key(backup, environment.backup.identity_file),
             scratch,
-            host=journal.host,
+            host=client_host(journal.host, scratch.database),
             directory=environment.host.directory,
             progress=progress,
             clock=journal.clock,

@@ -12,6 +12,7 @@ from stockctl.backup.restore import require_key, source_of
 from stockctl.backup.restorer import choose_restorer, hand_over
 from stockctl.backup.swap import maintenance
 from stockctl.core.errors import DatabaseFailed
+from stockctl.system.clients_here import client_host
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -36,7 +37,7 @@ def restore_rows(
 ) -> None:
     """Fills `empty`, a scratch database beside the live one, as no superuser; afterwards all in it
     belongs to the role of `database.url`. Raises BackupInvalid, Refused, ToolFailed, Locked."""
-    host, directory = journal.host, environment.host.directory
+    host, directory = client_host(journal.host, live), environment.host.directory
     identities = require_key(backup, environment.backup.identity_file)
     holder = journal.holder("db prove --with-data")
     name = empty.dsn.database

@@ -20,6 +20,7 @@ from stockctl.db.plan import RollbackPlan
 from stockctl.db.runner import Reverted, rollback
 from stockctl.deploy.site import LOCK
 from stockctl.env.model import Environment
+from stockctl.system.clients_here import client_host
 from stockctl.system.journal_file import Journal
 from stockctl.system.postgres import Database
 
@@ -54,7 +55,7 @@ def back_up(
         database,
         store,
         options,
-        host=journal.host,
+        host=client_host(journal.host, database),
         directory=environment.host.directory,
         progress=progress,
         clock=journal.clock,
@@ -93,7 +94,7 @@ def restore_over(
             database,
             source,
             identity_file=environment.backup.identity_file,
-            host=journal.host,
+            host=client_host(journal.host, database),
             directory=directory,
             lock_holder=holder,
             progress=progress,
@@ -120,7 +121,7 @@ def bring_table_back(
             database,
             source,
             identity_file=environment.backup.identity_file,
-            host=journal.host,
+            host=client_host(journal.host, database),
             directory=directory,
             lock_holder=holder,
             progress=progress,
@@ -144,7 +145,7 @@ def undo_restore(
             plan,
             database,
             store,
-            host=journal.host,
+            host=client_host(journal.host, database),
             directory=directory,
             lock_holder=holder,
             progress=progress,

@@ -1,0 +1,33 @@
+"""This machine's client tools with a database that another machine reaches: it comes to us through
+the tunnel, so that what is run and read is here; whose turn it is, is said over there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stockctl.system.host import Holder, Host
+from stockctl.system.local import LocalHost
+from stockctl.system.postgres import Database
+
+
+class ClientsHere(LocalHost):
+    """This machine, but for locks and the engine."""
+
+    def __init__(self, far: Host) -> None:
+        self._far = far
+        self.engine = far.engine
+
+    @contextmanager
+    def lock(self, path: Path, holder: Holder) -> Iterator[None]:
+        with self._far.lock(path, holder):
+            yield
+
+    def holder(self, path: Path) -> str | None:
+        return self._far.holder(path)
+
+
+def client_host(host: Host, database: Database) -> Host:
+    """Where pg_dump and pg_restore run: in the database's container on its host, else here."""
+    return host if host.engine is None or database.tools.prefix else ClientsHere(host)

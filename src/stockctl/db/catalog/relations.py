@@ -58,6 +58,10 @@ SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
 """,
 )
 
+# Minor releases since 15.20 count a column's versions among its options; pg_dump leaves that out.
+_SET_OPTIONS = """(SELECT array_agg(o) FROM unnest(a.attoptions) AS o
+            WHERE NOT starts_with(o, 'pg_attver='))"""
+
 # One row a column, in their order: relation, number, name, line, grants.
 COLUMNS = f"""
 SELECT a.attrelid, a.attnum::int, quote_ident(a.attname), concat_ws(' ',
@@ -75,7 +79,7 @@ SELECT a.attrelid, a.attnum::int, quote_ident(a.attname), concat_ws(' ',
              CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END END,
          CASE WHEN a.attnotnull THEN 'NOT NULL' END,
          'STATISTICS ' || nullif(a.attstattarget, -1),
-         {options("SET", "a.attoptions")},
+         {options("SET", _SET_OPTIONS)},
          {options("OPTIONS", "a.attfdwoptions")},
          CASE WHEN a.attinhcount > 0 THEN
            CASE WHEN a.attislocal THEN '/* also inherited */' ELSE '/* inherited */' END END),

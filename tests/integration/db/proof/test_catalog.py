@@ -306,3 +306,13 @@ def test_each_change_is_seen(connection: Connection[Any]) -> None:
     assert not refused, "\n".join(refused)
     assert not overlooked, "\n".join(overlooked)
     assert read_catalog(connection) == before
+
+
+def test_what_the_server_counts_for_itself_is_no_change(connection: Connection[Any]) -> None:
+    """Minor releases since 15.20 give each column `pg_attver=…`, another one whenever it changes."""
+    own = """UPDATE pg_attribute SET attoptions = attoptions || '{pg_attver=7}' FROM pg_class AS c
+        WHERE c.oid = attrelid AND c.oid >= 16384 AND relkind <> 'i' AND attnum > 0"""
+    option = "ALTER TABLE shop.item ALTER COLUMN body SET (n_distinct = 5)"
+    before, with_option = read_catalog(connection), after(connection, option)
+    assert after(connection, own) == before
+    assert after(connection, f"{option}; {own}") == with_option != before

@@ -142,7 +142,7 @@ def rollback(
 
     A backup is made before. Without a down script, or where rows would go, it is refused.
     """
-    from stockctl.db.forecast import forecast
+    from stockctl.db.forecast import forecast, refuse_foreseen
     from stockctl.db.plan import plan_rollback
     from stockctl.deploy.safety import take_back
 
@@ -157,6 +157,8 @@ def rollback(
             planned = [reversal.id for reversal in todo.reversals]
             told = {"planned": planned, "drops": drops_data(drops), "reverted": []}
             return Result({**told, "head": found.head})
+        if not allow_data_loss:
+            refuse_foreseen(drops)
         what = f"take back {len(todo.reversals)} migrations of {name}"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)

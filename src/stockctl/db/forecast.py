@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from stockctl.db.lint.acts import acts
-from stockctl.db.loss import Target, losses
+from stockctl.db.loss import Loss, Target, losses, refuse
 from stockctl.db.plan import Reversal, RollbackPlan
 from stockctl.db.statements import split
 from stockctl.system.postgres import Database, errors
@@ -50,6 +50,11 @@ def forecast(database: Database, plan: RollbackPlan) -> tuple[Drop, ...]:
     """In the order of the plan. Raises DatabaseUnreachable and DatabaseFailed."""
     with database.connect() as connection, errors(f"look into {database.dsn}"):
         return tuple(drop for each in plan.reversals for drop in _drops(connection, each))
+
+
+def refuse_foreseen(drops: tuple[Drop, ...]) -> None:
+    """At once, rather than after a backup that may take an hour. Raises Refused."""
+    refuse(tuple(Loss(drop.target, drop.rows) for drop in drops if drop.rows))
 
 
 def _drops(connection: Connection[Any], reversal: Reversal) -> Iterator[Drop]:

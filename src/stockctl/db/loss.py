@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from stockctl.core.errors import Refused
 from stockctl.db.record import OWN_TABLES
 
 _COUNT_TO = 10_000
@@ -118,3 +119,13 @@ def _count(connection: Connection[Any], target: Target) -> int:
     query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {}) AS counted")
     found = connection.execute(query.format(target.identifier, holds, _COUNT_TO + 1)).fetchone()
     return int(found[0]) if found else 0
+
+
+def refuse(found: tuple[Loss, ...]) -> None:
+    """Raises Refused where there are any."""
+    if found:
+        raise Refused(
+            "the rollback would throw data away",
+            details="\n".join(map(str, found)),
+            hint="With --allow-data-loss it does; a backup is made before.",
+        )

@@ -12,7 +12,7 @@ from stockctl.core.errors import MigrationFailed, Refused
 from stockctl.core.progress import Progress
 from stockctl.db.failure import Source, blamed_on, said_before
 from stockctl.db.lock import LOCK_WAIT_S
-from stockctl.db.loss import Loss, Target, dropped, lock_targets, losses, read_columns
+from stockctl.db.loss import Target, dropped, lock_targets, losses, read_columns, refuse
 from stockctl.db.outside import Notes, clear_away, run_outside
 from stockctl.db.patience import Patience
 from stockctl.db.plan import Reversal, RollbackPlan
@@ -96,7 +96,7 @@ def _rehearse(session: Session, plan: RollbackPlan) -> dict[str, tuple[Target, .
             targets[reversal.id] = dropped(before, after)
             before = after
     with session.rehearsal():
-        _refuse_losses(losses(session.connection, chain.from_iterable(targets.values())))
+        refuse(losses(session.connection, chain.from_iterable(targets.values())))
     return targets
 
 
@@ -111,15 +111,6 @@ def _try(session: Session, reversal: Reversal) -> None:
         session.connection.execute("ROLLBACK TO SAVEPOINT script")
 
 
-def _refuse_losses(found: tuple[Loss, ...]) -> None:
-    if found:
-        raise Refused(
-            "the rollback would throw data away",
-            details="\n".join(map(str, found)),
-            hint="Make a backup (stockctl backup create), then repeat with --allow-data-loss.",
-        )
-
-
 def _revert(
     session: Session,
     reversal: Reversal,
@@ -132,7 +123,7 @@ def _revert(
 
     def attempt() -> None:
         with blamed_on(script), session.transaction():
-            _refuse_losses(losses(session.connection, lock_targets(session.connection, at_stake)))
+            refuse(losses(session.connection, lock_targets(session.connection, at_stake)))
             session.settle()
             session.run(script.id, script.file, script.text)
             session.finish(marks)

@@ -45,3 +45,19 @@ def test_verify_all_goes_on_after_a_broken_one(stockctl: Any, project: Path) -> 
     manifest = next(store.glob(f"{second.name.split('.zst')[0].removesuffix('.dump')}.json"))
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "rows": 7}))
     assert stockctl("backup", "verify", "local", "--all").code == 8
+
+
+def test_a_rollback_that_would_lose_rows_is_refused_before_its_backup(
+    stockctl: Any, project: Path
+) -> None:
+    (project / "migrations" / "0013_a.sql").write_text(
+        "CREATE TABLE a (id int); INSERT INTO a VALUES (1);"
+    )
+    (project / "migrations" / "0013_a.rollback.sql").write_text("DROP TABLE a;")
+    assert stockctl("db", "migrate", "local").code == 0
+    back = ("db", "rollback", "local", "--steps", "1", "--yes")
+    done = stockctl(*back)
+    assert (done.code, "table public.a: 1 row" in done.err) == (4, True)
+    assert stockctl("backup", "list", "local", "--json").document["data"]["backups"] == []
+    assert stockctl(*back, "--allow-data-loss").code == 0
+    assert len(stockctl("backup", "list", "local", "--json").document["data"]["backups"]) == 1

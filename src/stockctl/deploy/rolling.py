@@ -72,7 +72,7 @@ def _prepare_proxy(site: Site, rendered: Rendered) -> None:
     if traffic.running() is None:
         traffic.declare(rendered)
         traffic.make()
-    elif traffic.describe(rendered) != traffic.described():
+    elif traffic.between_two() or traffic.describe(rendered) != traffic.described():
         with site.progress.step("proxy") as step:
             traffic.replace(rendered)
             step.detail = "replaced, since its configuration changed"

@@ -89,9 +89,12 @@ def withdraw(
 
 
 def _give_back(site: Site, failed: Release, previous: Release | None, away: bool) -> None:
-    """The requests, where the failed one got any; and what an engine that was `away` did not
-    start again by itself."""
+    """The proxy, where its replacement failed; the requests, where the failed one got any; and what
+    an engine that was `away` did not start again by itself."""
     traffic = Traffic(site)
+    if traffic.between_two():
+        with site.progress.step("put the proxy back"):
+            traffic.put_back()
     touched = failed.id in traffic.shares()
     if previous is None:
         if touched:

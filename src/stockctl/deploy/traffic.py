@@ -49,6 +49,10 @@ class Traffic:
         return self.folder / "compose.json"
 
     @property
+    def _next(self) -> Path:
+        return self.folder / "compose.next.json"
+
+    @property
     def _config(self) -> Path:
         return self.folder / "config" / haproxy.FILE
 
@@ -155,6 +159,7 @@ class Traffic:
     def declare(self, rendered: Rendered) -> None:
         """Writes down how the proxy is to be, before it is made."""
         self.site.host.write(self.document, self.describe(rendered))
+        self.site.host.remove(self._next)
 
     def make(self) -> None:
         """Its container and the networks, without starting it."""
@@ -166,14 +171,24 @@ class Traffic:
         """A new container in the place of the running one. It is written down once it runs: killed
         before that, the next deploy does it again."""
         wanted = self.describe(rendered)
-        file = self.folder / "compose.next.json"
-        self.site.host.write(file, wanted)
-        stack = Stack(self.site.environment.project, file)
+        self.site.host.write(self._next, wanted)
+        self._exchange(Stack(self.site.environment.project, self._next))
+        self.site.host.write(self.document, wanted)
+        self.site.host.remove(self._next)
+
+    def between_two(self) -> bool:
+        """Whether a replacement has begun and not ended."""
+        return self.site.host.exists(self._next) and self.site.host.exists(self.document)
+
+    def put_back(self) -> None:
+        """The proxy as it was before a replacement that failed. Raises ToolFailed."""
+        self._exchange(self.stack)
+        self.site.host.remove(self._next)
+
+    def _exchange(self, stack: Stack) -> None:
         command = stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
         self.site.host.run(command, timeout_s=COMPOSE_S)
         self.await_loaded()
-        self.site.host.write(self.document, wanted)
-        self.site.host.remove(file)
 
     def by_hand(self) -> str:
         """What a person types to start it."""

@@ -5,6 +5,7 @@ One project for the whole file: each test finds v1 live and must leave it so.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,18 @@ def test_a_configuration_that_haproxy_rejects(live: Shop) -> None:
     assert "timer overflow" in live.error(done)
     assert (live.directory / "proxy" / "config" / "haproxy.cfg").read_bytes() == before
     assert (load.failed, set(load.versions)) == ([], {"v1"})
+
+
+def test_a_port_that_somebody_else_has(live: Shop) -> None:
+    """The proxy is made anew for it and cannot start: it takes requests where it did before."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        live.set(PORT=str(taken.getsockname()[1]))
+        done = live.to("v2")
+    live.set(PORT=str(live.port))
+    assert done.code == 9
+    assert "address already in use" in live.error(done)
+    assert "was withdrawn, r0001 serves" in live.error(done)
+    assert not (live.directory / "proxy" / "compose.next.json").exists()
 
 
 def test_health_passes_and_then_it_answers_500(live: Shop) -> None:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from backports.zstd import ZstdCompressor
 
 BLOCK = 1 << 20
-# Two threads keep up with the server's COPY; more only take memory from it (measured, FACTS).
-_WORKERS = 2
+# Two threads keep up with the server's COPY; more only take memory from it. Where there are but
+# two cores, the server needs one of them (docs/decisions/0044).
+_WORKERS = 2 if (os.cpu_count() or 1) > 2 else 1
+# pg_dump writes 4 KB at a time. Who reads each of them at once is woken for each of them, which
+# costs as much as the compression; in half a millisecond some hundred KB gather in the pipe.
+_SHORT, _PAUSE_S = BLOCK // 4, 0.0005
 
 
 class Sink(Protocol):
@@ -98,12 +103,21 @@ def encode(
     compressor = _compressor(level)
     done = 0
     with _encrypting(meter, keys) as target:
-        while block := source.read(BLOCK):
+        for block in _unhurried(source):
             target.write(compressor.compress(block))
             done += len(block)
             on_bytes(done)
         target.write(compressor.flush())
     return replace(meter.stored(), dump_bytes=done)
+
+
+def _unhurried(source: IO[bytes]) -> Iterator[bytes]:
+    """What comes, in pieces of up to BLOCK, each in one call of the system where it can be."""
+    read: Callable[[int], bytes] = getattr(source, "read1", source.read)
+    while block := read(BLOCK):
+        yield block
+        if len(block) < _SHORT:
+            time.sleep(_PAUSE_S)
 
 
 def decode(meter: Meter, identities: Identities | None) -> Iterator[bytes]:

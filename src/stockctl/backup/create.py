@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,11 +15,9 @@ from stockctl.backup import codec
 from stockctl.backup.catalog import orphans, point_at
 from stockctl.backup.checks import Checks, checks_name, write_checks
 from stockctl.backup.clients import matching
-from stockctl.backup.extensions import read_extensions
-from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, content, fingerprint, snapshot
-from stockctl.backup.globals import Globals, read_roles
+from stockctl.backup.describe import Description, beside, described
+from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, lock_tables, snapshot
 from stockctl.backup.manifest import Backup, new_id, parse_name
-from stockctl.backup.properties import describe
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import recover
 from stockctl.backup.verify import check_bytes
@@ -42,7 +41,7 @@ class CreateOptions:
     lock_holder: Holder
     label: str | None = None
     pinned: bool = False
-    compression: int = 3
+    compression: int = 2
     recipients: tuple[str, ...] = ()
     schema_head: str | None = None
     hash_content: bool = False
@@ -72,16 +71,19 @@ def create(
             draft = _draft(options, database, taken, store, clock.now())
             database = matching(host, database, "pg_dump", taken.major)
             with progress.step("snapshot") as step:
-                draft = _described(draft, taken, options)
-                step.detail = f"{draft.tables} tables, {draft.rows} rows"
+                step.detail = f"{lock_tables(taken.connection)} tables"
             with _all_or_nothing(store, draft):
-                stored = _dump(database, store, draft, taken, host, progress)
+                stored, found = _saved(database, store, draft, taken, host, progress, options)
                 taken.connection.close()
                 backup = replace(
                     draft,
                     size_bytes=stored.size_bytes,
                     sha256=stored.sha256,
                     dump_bytes=stored.dump_bytes,
+                    fingerprint=found.fingerprint,
+                    content=found.content,
+                    extensions=found.extensions,
+                    globals=found.globals,
                 )
                 with progress.step("verify"):
                     check_bytes(backup, store)
@@ -146,19 +148,6 @@ def _draft(
     )
 
 
-def _described(draft: Backup, taken: Snapshot, options: CreateOptions) -> Backup:
-    """With all that is read under the snapshot, and what pg_dump leaves out."""
-    connection = taken.connection
-    roles = read_roles(connection)
-    return replace(
-        draft,
-        fingerprint=fingerprint(connection),
-        content=content(connection) if options.hash_content else (),
-        extensions=read_extensions(connection),
-        globals=Globals(describe(connection, draft.database), roles),
-    )
-
-
 def _require_name(environment: str) -> None:
     if parse_name(f"{environment}.{_ANY_ID}.json", environment) is None:
         raise ConfigurationError(
@@ -174,6 +163,28 @@ def _unused_id(store: Store, now: datetime) -> str:
     return identity
 
 
+def _saved(
+    database: Database,
+    store: Store,
+    draft: Backup,
+    taken: Snapshot,
+    host: Host,
+    progress: Progress,
+    options: CreateOptions,
+) -> tuple[codec.Stored, Description]:
+    """The dump is in the store; beside it the server has counted."""
+
+    def describe() -> Description:
+        return described(taken.connection, draft.database, hash_content=options.hash_content)
+
+    with beside(taken.connection, describe) as counted:
+        stored = _dump(database, store, draft, taken, host, progress, counted)
+        with progress.step("count") as step:
+            found = counted.result()
+            step.detail = f"{found.rows} rows"
+    return stored, found
+
+
 def _dump(
     database: Database,
     store: Store,
@@ -181,10 +192,17 @@ def _dump(
     taken: Snapshot,
     host: Host,
     progress: Progress,
+    counted: Future[Description],
 ) -> codec.Stored:
     """pg_dump's exit code is known before the object gets its name: half a dump is never one."""
     arguments = ("-Fc", "-Z0", f"--snapshot={taken.name}", "--no-sync")
     wait = f"--lock-wait-timeout={LOCK_WAIT}"
+
+    def moved(done: int) -> None:
+        step.transferred(done, taken.table_bytes)
+        if counted.done():
+            counted.result()  # rows that cannot be counted end the dump, too
+
     with (
         progress.step("dump") as step,
         store.open_writer(draft.object, draft.database_bytes) as writer,
@@ -196,7 +214,7 @@ def _dump(
             writer,
             level=draft.compression,
             recipients=draft.recipients,
-            on_bytes=lambda done: step.transferred(done, taken.table_bytes),
+            on_bytes=moved,
         )
         child.check()
         writer.commit()

@@ -74,6 +74,21 @@ def snapshot(database: Database) -> Iterator[Snapshot]:
         yield Snapshot(connection, *row)
 
 
+def lock_tables(connection: Connection[Any]) -> int:
+    """Keeps every table as it is until the connection's transaction ends: they can be read and
+    written, not altered, emptied or dropped. Says how many. Raises DatabaseFailed."""
+    from psycopg import sql
+
+    with errors("lock the tables"):
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (LOCK_WAIT,))
+        tables = connection.execute(_TABLES).fetchall()
+        if tables:
+            each = (sql.SQL("ONLY {}").format(sql.Identifier(*table)) for table in tables)
+            names = sql.SQL(", ").join(each)
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+    return len(tables)
+
+
 def fingerprint(connection: Connection[Any]) -> Fingerprint:
     """Counts every table in the connection's transaction. Raises DatabaseFailed.
 

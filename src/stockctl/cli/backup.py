@@ -46,7 +46,7 @@ def create(
     """
     from stockctl.backup.checks import read_checks
     from stockctl.deploy.announce import announced, write_metrics
-    from stockctl.deploy.safety import back_up
+    from stockctl.deploy.back_up import back_up
 
     if label is not None and not label.isprintable():  # also what is not UTF-8 on the command line
         raise UsageError("--label holds characters that cannot be printed")

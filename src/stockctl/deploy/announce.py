@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stockctl.backup.metrics import render
-from stockctl.backup.overview import overview
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import (
     EndedBySignal,
@@ -21,7 +19,6 @@ from stockctl.core.progress import Progress
 from stockctl.core.secret import Secret
 from stockctl.env.model import Environment
 from stockctl.system.host import Host
-from stockctl.system.notify import Notice, deliver
 
 PING_S = 10.0
 READABLE = 0o644  # node_exporter is somebody else, and there is no secret in it
@@ -45,6 +42,9 @@ def write_metrics(environment: Environment, store: Store, host: Host, progress: 
     path = environment.backup.metrics
     if path is None:
         return
+    from stockctl.backup.metrics import render
+    from stockctl.backup.overview import overview
+
     try:
         host.write(path, render(overview(store, environment.name)), READABLE)
     except StockctlError as error:
@@ -54,6 +54,8 @@ def write_metrics(environment: Environment, store: Store, host: Host, progress: 
 def _ping(url: Secret | None, tail: str, progress: Progress) -> None:
     if url is None:
         return
+    from stockctl.system.notify import Notice, deliver
+
     address = Secret(f"{url.reveal().rstrip('/')}/{tail}")
     failure = deliver(Notice(address, method="GET"), timeout_s=PING_S)
     if failure:

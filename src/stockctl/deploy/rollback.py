@@ -14,11 +14,11 @@ from stockctl.db.plan import RollbackPlan as SchemaBack
 from stockctl.db.runner import Reverted
 from stockctl.db.runner import rollback as db_rollback
 from stockctl.deploy import schema, switch
+from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.rolling import roll_back
-from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
 from stockctl.deploy.standing import serving, well
 from stockctl.deploy.tidy import tidy

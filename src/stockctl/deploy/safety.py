@@ -1,74 +1,25 @@
-"""Backups as the environment wants them, and what is only done with one behind it.
+"""What is only done with a backup behind it.
 
 Restores and rollbacks of migrations need `backup` and `db` at once, so they are put together here.
 """
 
 from __future__ import annotations
 
-from stockctl.backup.create import CreateOptions, create
 from stockctl.backup.manifest import Backup
 from stockctl.backup.restore import Restored, restore
 from stockctl.backup.restore_plan import RestorePlan
 from stockctl.backup.stores.base import Store
 from stockctl.backup.table import TableBack, restore_table
 from stockctl.backup.undo import Undone, UndoPlan, undo
-from stockctl.core.errors import ConfigurationError, DatabaseFailed
 from stockctl.core.progress import Progress
-from stockctl.core.units import format_size
-from stockctl.db.ledger import read_status
 from stockctl.db.plan import RollbackPlan
 from stockctl.db.runner import Reverted, rollback
+from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.site import LOCK
 from stockctl.env.model import Environment
 from stockctl.system.clients_here import client_host
 from stockctl.system.journal_file import Journal
 from stockctl.system.postgres import Database
-
-
-def back_up(
-    environment: Environment,
-    database: Database,
-    store: Store,
-    journal: Journal,
-    progress: Progress,
-    *,
-    label: str | None,
-    pinned: bool = False,
-) -> Backup:
-    """Makes one and returns it, verified. Raises what `stockctl.backup.create` raises."""
-    if environment.backup.exposed:  # which no warning may let through
-        raise ConfigurationError(
-            "backup.store is on another machine, and there are no recipients",
-            hint='Set backup.recipients, or say why not: backup.plaintext = "…" (E039)',
-        )
-    options = CreateOptions(
-        environment=environment.name,
-        lock_holder=journal.holder("backup create"),
-        label=label,
-        pinned=pinned,
-        compression=environment.backup.compression,
-        recipients=environment.backup.recipients,
-        schema_head=_schema_head(database, progress),
-        hash_content=environment.backup.fingerprint == "hash",
-    )
-    return create(
-        database,
-        store,
-        options,
-        host=client_host(journal.host, database),
-        directory=environment.host.directory,
-        progress=progress,
-        clock=journal.clock,
-    )
-
-
-def _schema_head(database: Database, progress: Progress) -> str | None:
-    """For the manifest. A ledger that cannot be read must not stop a backup."""
-    try:
-        return read_status(database, ()).head
-    except DatabaseFailed as error:
-        progress.warn(f"the schema head is not recorded: {error}")
-        return None
 
 
 def restore_over(
@@ -180,17 +131,3 @@ def take_back(
             statement_timeout_s=settings.statement_timeout,
             lock_retry_s=settings.lock_retry,
         )
-
-
-def back_up_step(
-    environment: Environment,
-    database: Database,
-    store: Store,
-    journal: Journal,
-    progress: Progress,
-    label: str,
-) -> None:
-    """The backup as one step of something larger."""
-    with progress.step("backup") as step:
-        backup = back_up(environment, database, store, journal, progress, label=label)
-        step.detail = f"{backup.id} {format_size(backup.size_bytes)}"

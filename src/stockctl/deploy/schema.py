@@ -17,9 +17,9 @@ from stockctl.db.ledger import Entry, Status, read_status
 from stockctl.db.migration import Migration, Phase
 from stockctl.db.plan import MigratePlan, RollbackPlan, plan_migrate, plan_rollback
 from stockctl.db.runner import Applied, migrate
+from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.release import Release, ReleaseState
-from stockctl.deploy.safety import back_up_step
 from stockctl.deploy.site import Site
 from stockctl.deploy.turn import turn
 

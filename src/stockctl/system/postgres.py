@@ -134,13 +134,13 @@ def connect(dsn: Dsn, *, application: str = "stockctl") -> Connection[Any]:
 
 
 def _settle(connection: Connection[Any]) -> None:
-    connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
-    connection.execute("SET idle_in_transaction_session_timeout = 0")
-    # PostgreSQL 14 and newer; harmless to miss on an older server
+    """In one message: the server may be far away."""
     connection.execute(
-        "SELECT set_config(name, %s, false) FROM pg_settings"
-        " WHERE name = 'client_connection_check_interval'",
-        (CLIENT_CHECK,),
+        "SET statement_timeout = 0; SET lock_timeout = 0;"
+        " SET idle_in_transaction_session_timeout = 0;"
+        # PostgreSQL 14 and newer; harmless to miss on an older server
+        f" SELECT set_config(name, '{CLIENT_CHECK}', false) FROM pg_settings"
+        " WHERE name = 'client_connection_check_interval'"
     )
 
 

@@ -43,6 +43,17 @@ def test_only_we_can_read_it(tmp_path: Path) -> None:
     assert stat.S_IMODE((store.path / "a").stat().st_mode) == 0o600
 
 
+def test_a_file_that_the_disk_begins_with_early_is_whole(tmp_path: Path) -> None:
+    """Pages are handed to the disk while more are written."""
+    store = DirectoryStore(tmp_path / "store")
+    blocks = [os.urandom(1 << 20) for _ in range(20)]
+    with store.open_writer("a") as writer:
+        for block in blocks:
+            writer.write(block)
+        writer.commit()
+    assert store.get("a") == b"".join(blocks)
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     store.put("a", b"x")

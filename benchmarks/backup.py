@@ -1,20 +1,18 @@
 """`stockctl backup create` and `backup verify` against their floors, and the memory of a backup.
 
-create: `pg_dump -Fc -Z0 > /dev/null`, what the server's COPY takes. verify: `zstd -t` on the same
-bytes. Each is run in turn, ROUNDS times; the best of each counts. The database is an embedded one
-of SIZE_MB, encrypted for one key; give another size as the first argument.
+create: `pg_dump -Fc -Z0 > /dev/null`, what the server's COPY takes; also of a small database, which
+is what a backup costs whatever the size. verify: `zstd -t` on the same bytes. Each is run in turn,
+ROUNDS times; the best of each counts. The database is an embedded one of SIZE_MB, encrypted for one
+key; give another size as the first argument, another number of rounds as the second.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pyrage
@@ -22,8 +20,9 @@ import pyrage
 from stockctl.core.units import format_size
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
+from timing import Took, in_turn, postmaster, report, run
 
-SIZE_MB = 1000
+SIZE_MB, SMALL_MB = 1000, 4
 ROUNDS = 3
 # 500 bytes a row, of which half compresses
 FILL = """
@@ -43,13 +42,6 @@ identity_file = "key.txt"
 """
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def project(root: Path) -> None:
     """Its configuration and its key."""
     key = pyrage.x25519.Identity.generate()
@@ -57,7 +49,9 @@ def project(root: Path) -> None:
     folder.mkdir()
     (folder / "key.txt").write_text(f"{key}\n")
     (folder / "key.txt").chmod(0o600)
-    (folder / "bench.toml").write_text(TOML.format(recipient=key.to_public()))
+    text = TOML.format(recipient=key.to_public())
+    (folder / "bench.toml").write_text(text)
+    (folder / "small.toml").write_text(text.replace("../state", "../state-small"))
 
 
 def fill(database: Database, size_mb: int, tables: int = 2) -> int:
@@ -74,55 +68,70 @@ def fill(database: Database, size_mb: int, tables: int = 2) -> int:
     return int(row[0]) if row else 0
 
 
-def dump(database: Database) -> None:
+def dump(database: Database, server: int) -> Took:
     """The floor."""
     tool = database.tools.command("pg_dump", "-Fc", "-Z0", dsn=database.dsn)
     with tool as command, Path(os.devnull).open("wb") as nowhere:
-        environment = {**os.environ, **command.environment}
-        subprocess.run(
-            command.argv, env=environment, stdout=nowhere, check=True, pass_fds=command.inherits
-        )
+        settings = {"env": {**os.environ, **command.environment}, "pass_fds": command.inherits}
+        return run(list(command.argv), server=server, stdout=nowhere, **settings)
 
 
-def stockctl(root: Path, *arguments: str) -> None:
+def stockctl(root: Path, *arguments: str, server: int | None = None) -> Took:
     """The program as it is installed."""
     argv = [str(Path(sys.executable).with_name("stockctl")), "--root", str(root), *arguments]
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return run(argv, server=server, **nowhere)
 
 
 def main() -> None:
     """Prints seconds, ratios and the peak."""
     size_mb = int(sys.argv[1]) if len(sys.argv) > 1 else SIZE_MB
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
     with tempfile.TemporaryDirectory(prefix="stockctl-bench-") as folder:
         root = Path(folder)
-        (root / "state").mkdir()
         project(root)
-        with serve(root / "state" / "postgres") as database:
-            print(f"database                     {format_size(fill(database, size_mb))}")
-            floors, wholes = [], []
-            for _ in range(ROUNDS):
-                floors.append(timed(lambda: dump(database)))
-                wholes.append(timed(lambda: stockctl(root, "backup", "create", "bench")))
-            peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-        floor, whole = min(floors), min(wholes)
-        print(f"pg_dump -Fc -Z0 > /dev/null  {floor:5.2f} s  1.00")
-        print(f"stockctl backup create       {whole:5.2f} s  {whole / floor:.2f}")
-        print(f"peak memory                  {peak_mb:5.0f} MB  (the largest process)")
-        checks(root)
+        creating(root, "bench", "state", size_mb, rounds)
+        checking(root, rounds)
+        creating(root, "small", "state-small", SMALL_MB, rounds)
 
 
-def checks(root: Path) -> None:
-    """What it takes to decode all of it again."""
+def creating(root: Path, name: str, state: str, size_mb: int, rounds: int) -> None:
+    """`backup create` and its floor."""
+    (root / state).mkdir()
+    data = root / state / "postgres"
+    with serve(data) as database:
+        print(f"\ndatabase of {format_size(fill(database, size_mb))}")
+        server = postmaster(data)
+        report(
+            in_turn(
+                rounds,
+                {
+                    "pg_dump -Fc -Z0 > /dev/null": lambda: dump(database, server),
+                    "stockctl backup create": lambda: stockctl(
+                        root, "backup", "create", name, server=server
+                    ),
+                },
+            )
+        )
+
+
+def checking(root: Path, rounds: int) -> None:
+    """What it takes to decode all of it again, with age and rows."""
     stored = sorted((root / "state" / "backups").glob("*.zst.age"))[-1]
     plain = root / "plain.zst"
     key = str(root / "environments" / "key.txt")
     with plain.open("wb") as file:
         subprocess.run(["age", "-d", "-i", key, str(stored)], check=True, stdout=file)
     zstd = shutil.which("zstd") or "zstd"
-    floor = min(timed(lambda: subprocess.run([zstd, "-tq", plain], check=True)) for _ in range(2))
-    whole = min(timed(lambda: stockctl(root, "backup", "verify", "bench")) for _ in range(2))
-    print(f"zstd -t                      {floor:5.2f} s  1.00")
-    print(f"stockctl backup verify       {whole:5.2f} s  {whole / floor:.2f}  (with age and rows)")
+    report(
+        in_turn(
+            rounds,
+            {
+                "zstd -t": lambda: run([zstd, "-tq", str(plain)]),
+                "stockctl backup verify": lambda: stockctl(root, "backup", "verify", "bench"),
+            },
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """`stockctl backup restore` against `pg_restore`, and how long a service is away for it.
 
 Baseline: `pg_restore -j2` of the same dump, decoded before, into an empty database of the same
-server. The restore decodes, restores, counts, analyzes and swaps, while CLIENTS clients write all
-the time and come back by themselves. Best of ROUNDS, in turn. SIZE_MB as the first argument.
+server. The restore decodes, restores, counts, analyzes and swaps; in the end once more while
+CLIENTS clients write all the time and come back by themselves. Best of ROUNDS, in turn. SIZE_MB as
+the first argument, rounds as the second.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from pathlib import Path
 
 import psycopg
 
-from backup import fill, project, stockctl, timed
+from backup import fill, project, stockctl
 from stockctl.core.units import format_size
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
+from timing import Took, in_turn, postmaster, report, run
 
 SIZE_MB = 1000
 CLIENTS = 50
@@ -65,28 +67,30 @@ class Clients:
         return max(after - before for before, after in itertools.pairwise(moments))
 
 
-def floor(database: Database, dump: Path) -> float:
+def floor(database: Database, dump: Path, server: int) -> Took:
     """pg_restore -j2, into a database that is dropped again."""
     with database.connect() as connection:
         connection.execute("CREATE DATABASE floor TEMPLATE template0")
     target = database.to("floor")
     with target.tools.command("pg_restore", "-j2", str(dump), dsn=target.dsn) as command:
-        environment = {**os.environ, **command.environment}
-        run = {"env": environment, "check": True, "pass_fds": command.inherits}
-        seconds = timed(lambda: subprocess.run(command.argv, **run))  # type: ignore[call-overload]
+        settings = {"env": {**os.environ, **command.environment}, "pass_fds": command.inherits}
+        took = run(list(command.argv), server=server, **settings)
     with database.connect() as connection:
         connection.execute("DROP DATABASE floor WITH (FORCE)")
-    return seconds
+        connection.execute("CHECKPOINT")
+    return took
 
 
-def restored(root: Path) -> tuple[float, float]:
-    """Seconds of the whole command, and of the outage that it reports."""
+def restored(root: Path, database: Database, server: int) -> tuple[Took, float]:
+    """The whole command, and seconds of the outage that it reports."""
     program = str(Path(sys.executable).with_name("stockctl"))
     argv = [program, "--root", str(root), "--json", "backup", "restore", "bench"]
-    started = time.perf_counter()
-    done = subprocess.run([*argv, "--yes", "--skip-backup"], stdout=subprocess.PIPE, check=True)
-    whole = time.perf_counter() - started
-    return whole, json.loads(done.stdout)["data"]["restored"]["outage_s"]
+    with tempfile.TemporaryFile() as said:
+        took = run([*argv, "--yes", "--skip-backup"], server=server, stdout=said)
+        said.seek(0)
+        outage_s = json.load(said)["data"]["restored"]["outage_s"]
+    drop_kept(database)
+    return took, outage_s
 
 
 def drop_kept(database: Database) -> None:
@@ -96,43 +100,46 @@ def drop_kept(database: Database) -> None:
             "SELECT datname FROM pg_database WHERE datname LIKE '%before%'"
         ).fetchall():
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.execute("CHECKPOINT")
 
 
 def main() -> None:
     """Prints seconds and ratios."""
     size_mb = int(sys.argv[1]) if len(sys.argv) > 1 else SIZE_MB
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
     with tempfile.TemporaryDirectory(prefix="stockctl-bench-") as folder:
         root = Path(folder)
         (root / "state").mkdir()
         project(root)
         root.chmod(0o755)
         with serve(root / "state" / "postgres") as database:
+            server = postmaster(root / "state" / "postgres")
             with database.connect() as connection:
                 connection.execute("CREATE TABLE journal (at timestamptz)")
-            print(f"database                 {format_size(fill(database, size_mb))}")
+            print(f"database of {format_size(fill(database, size_mb))}")
             stockctl(root, "backup", "create", "bench")
-            (stored,) = (root / "state" / "backups").glob("*.zst.age")
-            dump, key = root / "dump", root / "environments" / "key.txt"
-            with dump.open("wb") as file:
-                age = subprocess.Popen(["age", "-d", "-i", key, stored], stdout=subprocess.PIPE)
-                subprocess.run(["zstd", "-d"], stdin=age.stdout, stdout=file, check=True)
-                age.wait()
-            floors, wholes = [], []
-            for _ in range(ROUNDS):
-                floors.append(floor(database, dump))
-                wholes.append(restored(root)[0])
-                drop_kept(database)
-            dump.unlink()
-            baseline, alone = min(floors), min(wholes)
+            dump = decoded(root)
+            contestants = {
+                "pg_restore -j2": lambda: floor(database, dump, server),
+                "stockctl backup restore": lambda: restored(root, database, server)[0],
+            }
+            report(in_turn(rounds, contestants))
             with Clients(database) as clients:
-                loaded, outage = restored(root)
+                loaded, outage_s = restored(root, database, server)
                 time.sleep(1)
-    print(f"pg_restore -j2           {baseline:6.2f} s  1.00")
-    print(f"stockctl backup restore  {alone:6.2f} s  {alone / baseline:.2f}")
-    print(f"  with {CLIENTS} clients        {loaded:6.2f} s  {loaded / baseline:.2f}")
-    print(
-        f"  outage_s               {outage:6.3f} s, and {clients.silence_s():.3f} s without a write"
-    )
+    print(f"with {CLIENTS} clients {loaded.wall_s:.2f} s: outage_s {outage_s:.3f}")
+    print(f"the longest time without a write {clients.silence_s():.3f} s")
+
+
+def decoded(root: Path) -> Path:
+    """The plain dump."""
+    (stored,) = (root / "state" / "backups").glob("*.zst.age")
+    dump, key = root / "dump", root / "environments" / "key.txt"
+    with dump.open("wb") as file:
+        age = subprocess.Popen(["age", "-d", "-i", key, stored], stdout=subprocess.PIPE)
+        subprocess.run(["zstd", "-d"], stdin=age.stdout, stdout=file, check=True)
+        age.wait()
+    return dump
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ many backups (0: leave it out).
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +18,13 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from tests.remotes import ACCESS_KEY, SECRET_KEY, S3Server, s3_options, serve_s3  # noqa: E402
 
-from backup import dump, fill, project, stockctl, timed  # noqa: E402
+from backup import dump, fill, project, stockctl  # noqa: E402
 from stockctl.backup.checks import Checks, write_checks  # noqa: E402
 from stockctl.backup.manifest import Backup, new_id  # noqa: E402
 from stockctl.backup.stores.s3 import S3Store  # noqa: E402
 from stockctl.core.units import format_size  # noqa: E402
 from stockctl.system.embedded import serve  # noqa: E402
+from timing import Took, in_turn, postmaster, report  # noqa: E402
 
 SIZE_MB, MANY = 1000, 10_000
 ROUNDS = 3
@@ -67,38 +67,44 @@ def creating(root: Path, size_mb: int) -> None:
     """In turn: the floor, a folder, S3. All of one server: its data folder is the same."""
     (root / "state-far").mkdir()
     (root / "state-far" / "postgres").symlink_to(root / "state" / "postgres")
-    floors, folders, fars = [], [], []
-    in_folder = 0.0
-    with serve(root / "state" / "postgres") as database:
-        print(f"database                       {format_size(fill(database, size_mb))}")
-        for _ in range(ROUNDS):
-            floors.append(timed(lambda: dump(database)))
-            folders.append(timed(lambda: stockctl(root, "backup", "create", "bench")))
-            in_folder = in_folder or peak_mb()
-            fars.append(timed(lambda: stockctl(root, "backup", "create", "far")))
-    floor = min(floors)
-    for name, took in (("a folder", min(folders)), ("S3", min(fars))):
-        print(f"backup create to {name:13} {took:5.2f} s  {took / floor:.2f}")
-    print(f"pg_dump -Fc -Z0 > /dev/null    {floor:5.2f} s  1.00")
-    print(f"peak memory                    {peak_mb():5.0f} MB  (to a folder {in_folder:.0f} MB)")
+    data = root / "state" / "postgres"
+    with serve(data) as database:
+        print(f"database of {format_size(fill(database, size_mb))}")
+        server = postmaster(data)
 
+        def create(name: str) -> Took:
+            return stockctl(root, "backup", "create", name, server=server)
 
-def peak_mb() -> float:
-    """Of the largest process so far that has ended."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+        contestants = {
+            "pg_dump -Fc -Z0 > /dev/null": lambda: dump(database, server),
+            "backup create to a folder": lambda: create("bench"),
+            "backup create to S3": lambda: create("far"),
+        }
+        report(in_turn(ROUNDS, contestants))
 
 
 def listing(root: Path, server: S3Server, count: int) -> None:
-    """Each command twice: the first list makes the index."""
+    """The first list makes the index."""
     store = S3Store(s3_options(server.endpoint, "backups", "many"))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: _one(store, number), range(count)))
     print(f"\n{count} backups in S3: {len(store.names())} objects")
-    for what in (("list", "many"), ("list", "many"), ("prune", "many", "--plan")):
-        took = timed(lambda what=what: stockctl(root, "backup", *what))  # type: ignore[misc]
-        print(f"backup {' '.join(what):24} {took:5.2f} s")
-    took = timed(lambda: stockctl(root, "backup", "list", "many", "--json"))
-    print(f"backup list many --json         {took:5.2f} s")
+    first = stockctl(root, "backup", "list", "many")
+    print(f"the first list, which reads each of them: {first.wall_s:.2f} s, CPU {first.own_s:.2f}")
+    report(
+        in_turn(
+            ROUNDS,
+            {
+                "backup list many": lambda: stockctl(root, "backup", "list", "many"),
+                "backup list many --json": lambda: stockctl(
+                    root, "backup", "list", "many", "--json"
+                ),
+                "backup prune many --plan": lambda: stockctl(
+                    root, "backup", "prune", "many", "--plan"
+                ),
+            },
+        )
+    )
 
 
 def _one(store: S3Store, number: int) -> None:

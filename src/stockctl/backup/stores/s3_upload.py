@@ -21,14 +21,22 @@ MOST_PARTS = (
     10_000  # of one object, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 )
 _UNDER_WAY = 2
+_LARGE = 8 << 20  # of which only one is under way: each takes that much memory
+_SHARE = 3  # of what a database takes, indexes included, at most a third is stored: it compresses
 _GROWS_EVERY = 1000  # parts, in the second half of them: there is room for 36,000 of the first size
 
 
 def part_size(expected_bytes: int, least: int = PART_BYTES) -> int:
-    """Bytes of a part, so that `expected_bytes` fit into the parts there may be: what is expected
-    is what the database takes, indexes included, and it compresses. Should it not, parts grow."""
-    needed = -(-expected_bytes // MOST_PARTS)
+    """Bytes of a part, so that a database of `expected_bytes` fits into the parts there may be.
+    Should it not compress, parts grow."""
+    needed = -(-expected_bytes // (MOST_PARTS * _SHARE))
     return max(least, -(-needed // (1 << 20)) << 20)
+
+
+def part_after(number: int, part_bytes: int) -> int:
+    """How large the parts are that follow that one."""
+    grows = number >= MOST_PARTS // 2 and number % _GROWS_EVERY == 0
+    return part_bytes * 2 if grows else part_bytes
 
 
 class Upload:
@@ -104,11 +112,10 @@ class Upload:
                 begun = self._client.create_multipart_upload(**self._where, **self._parameters)
             self._upload_id = begun["UploadId"]
             self._pool = ThreadPoolExecutor(_UNDER_WAY, thread_name_prefix="upload")
-        if len(self._waiting) == _UNDER_WAY:
+        while len(self._waiting) >= (_UNDER_WAY if self._part_bytes <= _LARGE else 1):
             self._tags.append(self._waiting.popleft().result())
         number = len(self._tags) + len(self._waiting) + 1
-        if number >= MOST_PARTS // 2 and number % _GROWS_EVERY == 0:
-            self._part_bytes *= 2
+        self._part_bytes = part_after(number, self._part_bytes)
         if number > MOST_PARTS:
             raise StoreFailed(f"cannot {self._doing}: it is larger than {MOST_PARTS} parts")
         assert self._pool is not None

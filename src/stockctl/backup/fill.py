@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.describe import beside
 from stockctl.backup.dump import Dump
 from stockctl.backup.extensions import create_extensions, entries_to_restore, list_file
 from stockctl.backup.fingerprint import content, difference, fingerprint
@@ -53,9 +54,21 @@ def fill(
                 _from_store(command, source, host, step)
             else:
                 _from_file(command, empty, source, host, step)
-    compare(empty, source.backup, progress)
-    with progress.step("analyze"), empty.connect() as connection, errors("analyze the copy"):
-        connection.execute("ANALYZE")
+    _finish(empty, source.backup, progress)
+
+
+def _finish(filled: Database, backup: Backup, progress: Progress) -> None:
+    """The server counts and analyzes at the same time."""
+    with filled.connect() as connection:
+
+        def analyze() -> None:
+            with errors("analyze the copy"):
+                connection.execute("ANALYZE")
+
+        with beside(connection, analyze) as analyzed:
+            compare(filled, backup, progress)
+            with progress.step("analyze"):
+                analyzed.result()
 
 
 def restore_only(

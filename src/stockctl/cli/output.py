@@ -141,16 +141,15 @@ class Output:
             table.add_row(*(Text(cell) for cell in row.cells), style=row.style)
         self.out.print(table)
 
-    def _cleaned(self, rows: Iterable[Row]) -> list[Row]:
-        return [Row(tuple(self.clean(cell) for cell in row.cells), row.style) for row in rows]
+    def _cleaned(self, rows: Sequence[Row]) -> list[Row]:
+        """Each text once: a column of ten thousand rows says the same again and again."""
+        known = {cell: "" for row in rows for cell in row.cells}
+        known = {cell: self.clean(cell) for cell in known}
+        return [Row(tuple(known[cell] for cell in row.cells), row.style) for row in rows]
 
     def _long_table(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Without rich, which takes a second for each thousand rows, and without folding."""
-        cleaned: dict[str, str] = {}
-        for row in rows:
-            cleaned.update((cell, "") for cell in row.cells if cell not in cleaned)
-        cleaned = {cell: self.clean(cell) for cell in cleaned}
-        cells = [tuple(columns), *(tuple(cleaned[cell] for cell in row.cells) for row in rows)]
+        cells = [tuple(columns), *(row.cells for row in self._cleaned(rows))]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         styles = ["bold", *(row.style for row in rows)]
         self.lines(
@@ -227,9 +226,14 @@ def _aligned(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     from rich.cells import cell_len
 
     lines = [tuple(columns), *(tuple(map(_on_one_line, row.cells)) for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+
+    def columns_of(cell: str) -> int:
+        return len(cell) if cell.isascii() else cell_len(cell)
+
+    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
     for cells in lines:
-        padded = (cell + " " * (w - cell_len(cell)) for cell, w in zip(cells, widths, strict=True))
+        pairs = zip(cells, widths, strict=True)
+        padded = (cell + " " * (width - columns_of(cell)) for cell, width in pairs)
         yield "  ".join(padded).rstrip() + "\n"
 
 

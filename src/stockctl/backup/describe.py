@@ -67,13 +67,14 @@ def beside(connection: Connection[Any], work: Callable[[], T]) -> Iterator[Futur
             future.set_exception(error)
 
     thread = Thread(target=run, daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield future
     except BaseException as error:
         cause = future.exception() if future.done() else None
         _hang_up(connection)
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
         connection.close()
         if cause is not None and isinstance(error, StockctlError):
             raise cause from error

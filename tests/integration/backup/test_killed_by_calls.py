@@ -1,4 +1,4 @@
-"""kill -9 at the N-th write, rename, fsync, unlink or SQL statement of restore, undo and prune.
+"""kill -9 at the N-th write, rename, fsync, unlink or SQL statement of a verb of `backup`.
 
 A sample in every run; `make campaign` goes through all of them. Without `-f` strace counts only
 what our own process does, not its children; what it says to PostgreSQL is `sendto`.
@@ -153,6 +153,22 @@ def prune_round(bench: Bench, call: str, number: int) -> bool:
     return died
 
 
+def create_round(bench: Bench, call: str, number: int) -> bool:
+    """The earlier one is listed and restores, half a one is not; nothing half-done is left."""
+    set_up(bench, "create")
+    (good,) = bench.catalogue().backups
+    died = killed(bench, "create", call, number)
+    left = bench.catalogue()
+    assert (good in left.backups, left.invalid) == (True, ())
+    assert rows(bench) == LIVE
+    bench.create()
+    assert bench.files() == bench.files_of(*bench.catalogue().backups)
+    bench.restore(good.id)
+    assert rows(bench) == SAVED
+    tear_down(bench)
+    return died
+
+
 def plan(bench: Bench) -> PrunePlan:
     found = bench.catalogue()
     return plan_prune(found.backups, Policy(last=2), datetime.now(UTC), found.checks)
@@ -167,10 +183,8 @@ def rounds(bench: Bench, verb: str, folder: Path, *, every: bool) -> None:
     found = calls(bench, verb, folder)
     tear_down(bench)
     chosen = found if every else [found[int(len(found) * part)] for part in SAMPLE]
-    died = [
-        prune_round(bench, *each) if verb == "prune" else swap_round(bench, verb, *each)
-        for each in chosen
-    ]
+    one = {"prune": prune_round, "create": create_round}.get(verb)
+    died = [one(bench, *each) if one else swap_round(bench, verb, *each) for each in chosen]
     assert sum(died) >= len(chosen) * 0.75
 
 
@@ -182,6 +196,6 @@ def test_killed_at_some_calls(bench: Bench, tmp_path: Path, verb: str) -> None:
 
 @on_one_postgres
 @pytest.mark.campaign
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ("create", *VERBS))
 def test_killed_at_every_call(bench: Bench, tmp_path: Path, verb: str) -> None:
     rounds(bench, verb, tmp_path, every=True)

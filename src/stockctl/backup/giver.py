@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.acl import Privilege
 from stockctl.backup.archive import Contents
-from stockctl.backup.ownership import Key, owners
+from stockctl.backup.ownership import PUBLIC, Key, owners
 from stockctl.system.postgres import errors
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Giver:
     def owners(self, contents: Contents) -> dict[Key, str]:
         """Of what does not become the owner's anyway."""
         heirs = {key: self.heir(name) for key, name in owners(contents).items()}
-        return {key: name for key, name in heirs.items() if name != self.owner}
+        return {k: name for k, name in heirs.items() if name != self.owner or k == PUBLIC}
 
     def give(self, connection: Connection[Any], found: Iterable[Privilege], us: Any) -> None:
         """`connection` may give what is the owners'. `us`, where it is another: who may more."""

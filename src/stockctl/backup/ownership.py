@@ -97,6 +97,7 @@ _WORDS = {
     "foreign-data wrapper": "FOREIGN DATA WRAPPER",
     "statistics object": "STATISTICS",
 }
+PUBLIC: Key = ("pg_namespace", "", "public")
 _LINKED = "sequence"  # of a column: goes with its table, so tables come first
 
 

@@ -243,6 +243,22 @@ def test_a_role_that_is_gone_is_named_before_anything_starts(bench: Bench, cast:
     assert bench.items() == 20
 
 
+@pytest.mark.parametrize("owner", ["{own}", "CURRENT_USER"])
+def test_a_schema_public_that_is_somebodys(bench: Bench, cast: Cast, owner: str) -> None:
+    """As databases have it that come from PostgreSQL 14 or older."""
+    cast.play(
+        f"ALTER SCHEMA public OWNER TO {owner};\n"
+        "GRANT ALL ON SCHEMA public TO PUBLIC;\n"
+        "GRANT USAGE ON SCHEMA public TO {app} WITH GRANT OPTION;\n"
+        "CREATE TABLE item AS SELECT 1 AS id;\n"
+        "GRANT SELECT ON item TO {app}"
+    )
+    before = who_may_what(bench)
+    bench.create()
+    assert warned(bench) == []
+    assert who_may_what(bench) == before
+
+
 def test_what_nobody_revoked_by_hand_stays_revoked(bench: Bench, cast: Cast) -> None:
     """Without privileges a function is everybody's: a copy must not be more open."""
     cast.play(

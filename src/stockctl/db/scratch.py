@@ -86,6 +86,8 @@ class Scratch:
             if path is not None:
                 connection.execute("SELECT set_config('search_path', %s, true)", (path,))
                 connection.execute(_sql("ALTER DATABASE {} SET search_path FROM CURRENT", name))
+            # what a crash takes of it nobody misses
+            connection.execute(_sql("ALTER DATABASE {} SET synchronous_commit = off", name))
             connection.execute(_sql("ALTER DATABASE {} ALLOW_CONNECTIONS true", name))
 
     def _like(self, template: str | None) -> tuple[sql.Composable, str | None]:

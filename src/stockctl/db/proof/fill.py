@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.pq import TransactionStatus
 
 from stockctl.db.proof.nouns import Unfilled
 from stockctl.db.proof.shape import Column, ForeignKey, Table, Type, read_tables, read_types
@@ -27,10 +28,10 @@ class Filler:
     _offset: int = 0
     _types: dict[int, Type] = field(default_factory=dict)
 
-    def fill(self, connection: Connection[Any]) -> None:
-        """Every table that is empty and was not looked at before; each by itself, so that one that
-        cannot be filled does not keep the others empty."""
-        there = {table.oid for table in read_tables(connection)}
+    def fill(self, connection: Connection[Any], tables: Iterable[Table]) -> None:
+        """Every one of all the tables that is empty and was not looked at before; each by itself,
+        so that one that cannot be filled does not keep the others empty."""
+        there = {table.oid for table in tables}
         self.filled = {oid: rows for oid, rows in self.filled.items() if oid in there}
         self.unfilled = {oid: why for oid, why in self.unfilled.items() if oid in there}
         new = there - self.filled.keys()
@@ -122,9 +123,7 @@ class _Work:
             if isinstance(row, str):
                 return row
             try:
-                with connection.transaction():
-                    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                    connection.execute(self._statement(row))
+                _alone(connection, self._statement(row))
             except psycopg.Error as error:
                 why = _said(error)
                 if isinstance(error, psycopg.errors.UniqueViolation):
@@ -212,6 +211,16 @@ class _Work:
             sql.SQL(", ").join(map(sql.Identifier, row)),
             sql.SQL(", ").join(sql.Literal(value) for value in row.values()),
         )
+
+
+def _alone(connection: Connection[Any], statement: sql.Composed) -> None:
+    """A statement that leaves nothing when it fails, also by what is put off to the end."""
+    text = sql.SQL("SET CONSTRAINTS ALL IMMEDIATE; ") + statement
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        connection.execute(text)  # one text is one transaction
+        return
+    with connection.transaction():
+        connection.execute(text)
 
 
 def _parents(key: ForeignKey) -> sql.Composed:

@@ -92,11 +92,18 @@ class Rows:
 
     filler: Filler | None
     _known: dict[int, Contents] = field(default_factory=dict)
+    _tables: tuple[Table, ...] | None = None
 
     def fill(self, trial: Trial) -> None:
         """Rows for tables that are new and empty."""
         if self.filler is not None:
-            self.filler.fill(trial.connection)
+            self.filler.fill(trial.connection, self.tables(trial))
+
+    def tables(self, trial: Trial) -> tuple[Table, ...]:
+        """All that there are."""
+        if self._tables is None:
+            self._tables = read_tables(trial.connection)
+        return self._tables
 
     def read(self, trial: Trial, tables: Iterable[Table]) -> dict[int, Contents]:
         """What is in these tables now."""
@@ -106,7 +113,8 @@ class Rows:
         return {each.oid: self._known[each.oid] for each in tables}
 
     def forget(self, touched: frozenset[int] | None) -> None:
-        """A script may have written to these; None: to any."""
+        """A script has run, and may have written to these; None: to any."""
+        self._tables = None
         if touched is None:
             self._known.clear()
         for oid in touched or ():
@@ -146,15 +154,14 @@ def with_rows(trial: Trial, steps: Steps, before: Catalog, rows: Rows, *, compar
     """The same with rows in the tables. `compare`: also the schema, which has not been seen to
     differ without them."""
     migration = steps.migration
-    contents = rows.read(trial, read_tables(trial.connection))
+    contents = rows.read(trial, rows.tables(trial))
     if not _up_works(trial, steps, real=rows.filler is None):
         return
     rows.forget(steps.touched())
     rows.fill(trial)
     if migration.down is None:
         return
-    tables = read_tables(trial.connection)
-    between = rows.read(trial, [each for each in tables if each.oid in contents])
+    between = rows.read(trial, [each for each in rows.tables(trial) if each.oid in contents])
     _try_late_rows(trial, steps, rows.filler)
     try:
         steps.down = trial.run(down_of(migration))
@@ -166,7 +173,7 @@ def with_rows(trial: Trial, steps: Steps, before: Catalog, rows: Rows, *, compar
     if compare:
         back = differences(before, trial.catalog())
         steps.differs("P003", back, "with rows, the schema is not what it was before", down=True)
-    after = rows.read(trial, read_tables(trial.connection))
+    after = rows.read(trial, rows.tables(trial))
     _compare(steps, contents, between, after)
     if not compare:  # where the down script leads, up has failed already, or it is not the way
         steps.broken = True

@@ -10,6 +10,7 @@ from psycopg import Connection
 from tests.servers import on_one_postgres
 
 from stockctl.db.proof.fill import Filler
+from stockctl.db.proof.shape import read_tables
 from stockctl.system.postgres import Database
 
 pytestmark = on_one_postgres
@@ -91,14 +92,14 @@ def test_every_table_gets_rows(connection: Connection[Any]) -> None:
         connection.execute(f"CREATE TABLE {name} ({columns})".encode())
     connection.execute(AFTER.encode())
     filler = Filler()
-    filler.fill(connection)
+    filler.fill(connection, read_tables(connection))
     found = counts(connection)
     assert {each.table: each.reason for each in filler.unfilled.values()} == {}
     for name, (_columns, rows) in TABLES.items():
         assert found[name] >= rows, name
     for name in ("events_26", "events_rest", "of_events", "hen", "egg", "inherited"):
         assert found[name] >= 1, name
-    filler.fill(connection)  # what has rows is left alone
+    filler.fill(connection, read_tables(connection))  # what has rows is left alone
     assert counts(connection) == found
 
 
@@ -111,28 +112,28 @@ def test_every_type(connection: Connection[Any]) -> None:
     columns = ", ".join(f"c{n} {each.replace(';', ',')} NOT NULL" for n, each in enumerate(types))
     connection.execute(f"CREATE TABLE every ({columns})".encode())
     filler = Filler()
-    filler.fill(connection)
+    filler.fill(connection, read_tables(connection))
     assert filler.unfilled == {}
     assert counts(connection) == {"every": 3}
 
 
 def test_one_row_of_three_is_sparse(connection: Connection[Any]) -> None:
     connection.execute("CREATE TABLE a (id int PRIMARY KEY, b text, c text NOT NULL DEFAULT 'd')")
-    Filler().fill(connection)
+    Filler().fill(connection, read_tables(connection))
     found = connection.execute("SELECT b IS NULL, c = 'd' FROM a ORDER BY id").fetchall()
     assert found == [(False, False), (True, True), (False, False)]
 
 
 def test_numbers_of_seed_rows_stay_free(connection: Connection[Any]) -> None:
     connection.execute("CREATE TABLE a (id serial PRIMARY KEY, b smallserial UNIQUE)")
-    Filler().fill(connection)
+    Filler().fill(connection, read_tables(connection))
     connection.execute("INSERT INTO a (b) SELECT 1; INSERT INTO a VALUES (2, 2)")
 
 
 def test_what_cannot_be_filled_is_said(connection: Connection[Any]) -> None:
     connection.execute(FAILING.encode())
     filler = Filler()
-    filler.fill(connection)
+    filler.fill(connection, read_tables(connection))
     assert {each.table: each.reason for each in filler.unfilled.values()} == {
         "public.below": 'new row for relation "below" violates check constraint "below_id_check"',
         "public.guarded": "not here",

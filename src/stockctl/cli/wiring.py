@@ -132,7 +132,7 @@ class Opened:
         from stockctl.system.engine import Engine
 
         self.prepare()
-        engine = Engine(at=self.host.engine)
+        engine = Engine(at=self.host.engine, require=self.host.require)
         try:
             yield Site(
                 environment=self.environment,

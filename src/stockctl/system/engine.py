@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,24 @@ def load_sdk() -> None:
 
 class Engine:
     """A connection to the engine `at`, else that which $DOCKER_HOST names, else the local one.
-    Lazy."""
+    Lazy. `require`: says what is wrong with the way there, which its other end cannot."""
 
-    def __init__(self, timeout_s: int = TIMEOUT_S, *, at: str | None = None) -> None:
+    def __init__(
+        self,
+        timeout_s: int = TIMEOUT_S,
+        *,
+        at: str | None = None,
+        require: Callable[[], None] | None = None,
+    ) -> None:
         self._timeout_s = timeout_s
         self._at = at
+        self._require = require
         self._connected: DockerClient | None = None
 
     @property
     def _client(self) -> DockerClient:
+        if self._require is not None:
+            self._require()
         if self._connected is None:
             self._connected = self._connect(self._timeout_s)
         return self._connected

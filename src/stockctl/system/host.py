@@ -87,6 +87,9 @@ class Host(Protocol):
     def holder(self, path: Path) -> str | None:
         """Who holds the lock at this moment; None when it is free."""
 
+    def require(self) -> None:
+        """Raises HostFailed where it cannot be reached, with the reason."""
+
     def reach(self, host: str, port: int) -> tuple[str, int]:
         """Where we find what that machine finds at this address."""
 

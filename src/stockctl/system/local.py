@@ -148,6 +148,9 @@ class LocalHost:
         finally:
             os.close(descriptor)
 
+    def require(self) -> None:
+        """We are on it."""
+
     def reach(self, host: str, port: int) -> tuple[str, int]:
         return host, port
 

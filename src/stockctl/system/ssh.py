@@ -187,6 +187,9 @@ class SshHost:
         """A session for files, for whoever wants them as a store."""
         return self._connected().sftp()
 
+    def require(self) -> None:
+        self._connected()
+
     def reach(self, host: str, port: int) -> tuple[str, int]:
         return "127.0.0.1", self._tunnels.port(host, port)
 

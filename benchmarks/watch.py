@@ -1,4 +1,5 @@
-"""What being watched costs the service: requests per second and p95, each as a ratio.
+"""What being watched costs the service: requests per second, p95, and processor time for each
+request, all as ratios. On a machine with other work the last is the one to look at.
 
 `proxy`: HAProxy with its counters of how long answers took against the same configuration without
 them, in front of a server that answers at once, so that the proxy is what is measured.
@@ -19,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,10 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.e2e.rolling.conftest import Shop, make, take_away
 
 from stockctl.system import haproxy
+from stockctl.system.engine import Engine
 
 IMAGE = "stockctl-testbed/haproxy:2.6"
-ROUNDS = 10
-SECONDS = 4
+ROUNDS = 16
+SECONDS = 2
 AT_ONCE = """\
 defaults
   mode http
@@ -40,6 +42,7 @@ frontend all
   bind :5000
   http-request return status 200 content-type text/plain string ok
 """
+ENGINE = Engine()
 COUNTING = ("acl healthcheck", "set-var-fmt(txn.ms)", "track-sc2", "sc-inc-gpc")
 
 
@@ -49,15 +52,24 @@ class Figures:
 
     rps: float
     p95_ms: float
+    cpu_us: float  # of its containers, for each request
 
 
-def measured(url: str, clients: int) -> Figures:
-    """One run."""
+def measured(url: str, clients: int, names: tuple[str, ...]) -> Figures:
+    """One run, and what these containers took of the processors in it."""
+    before = spent(names)
     argv = ["hey", "-z", f"{SECONDS}s", "-c", str(clients), url]
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    took = spent(names) - before
     rate, p95 = re.search(r"Requests/sec:\s+([\d.]+)", text), re.search(r"95% in ([\d.]+)", text)
-    assert rate and p95 and "Error distribution" not in text, text
-    return Figures(float(rate[1]), 1000 * float(p95[1]))
+    answers = re.search(r"\[200\]\s+(\d+) responses", text)
+    assert rate and p95 and answers and "Error distribution" not in text, text
+    return Figures(float(rate[1]), 1000 * float(p95[1]), 1e6 * took / int(answers[1]))
+
+
+def spent(names: tuple[str, ...]) -> float:
+    """Seconds of the processors."""
+    return sum(ENGINE.usage(name).cpu_s for name in names)
 
 
 def docker(*arguments: str) -> str:
@@ -74,14 +86,15 @@ def alternating(name: str, runs: dict[str, Callable[[], Figures]]) -> None:
         for each in list(runs)[:: 1 if number % 2 else -1]:
             seen[each].append(runs[each]())
     base = next(iter(runs))
-    rps = statistics.median(each.rps for each in seen[base])
-    p95 = statistics.median(each.p95_ms for each in seen[base])
-    print(f"{name:<6} {base:<16} {rps:8.0f}/s  p95 {p95:6.2f} ms   {ROUNDS} runs of {SECONDS} s")
+    first = [statistics.median(values) for values in zip(*map(astuple, seen[base]), strict=True)]
+    print(
+        f"{name:<6} {base:<14} {first[0]:6.0f}/s  p95 {first[1]:5.1f} ms  {first[2]:4.0f} us each"
+    )
     for each in list(runs)[1:]:
-        pairs = list(zip(seen[base], seen[each], strict=True))
-        faster = [other.rps / one.rps for one, other in pairs]
-        longer = [other.p95_ms / one.p95_ms for one, other in pairs]
-        print(f"{name:<6} {each:<16} {ratio(faster)}  p95 {ratio(longer)}")
+        pairs = zip(map(astuple, seen[base]), map(astuple, seen[each]), strict=True)
+        ratios = [[b / a for a, b in zip(one, other, strict=True)] for one, other in pairs]
+        rps, p95, cpu = (ratio(list(values)) for values in zip(*ratios, strict=True))
+        print(f"{name:<6} {each:<14} requests {rps}  p95 {p95}  processor time {cpu}")
 
 
 def ratio(values: list[float]) -> str:
@@ -91,8 +104,8 @@ def ratio(values: list[float]) -> str:
 
 
 @contextmanager
-def proxies(folder: Path) -> Iterator[dict[str, str]]:
-    """Three, in front of one server, and where they answer."""
+def proxies(folder: Path) -> Iterator[dict[str, Callable[[], Figures]]]:
+    """Three, in front of one server: a run against each."""
     network = f"stockctl-bench-{uuid.uuid4().hex[:8]}"
     server = haproxy.Server("r0001-1", "server", 5000)
     text = haproxy.render((haproxy.Route("r0001", 100, (server,)),), health="/health", drain_s=1)
@@ -107,9 +120,12 @@ def proxies(folder: Path) -> Iterator[dict[str, str]]:
             there = ("--network", network, "--network-alias", each.split()[0], "--user", "0:0")
             mount = ("-v", f"{file}:/cfg:ro", "-p", "127.0.0.1::8080")
             docker("run", "-d", "--name", name, *there, *mount, IMAGE, "-W", "-db", "-f", "/cfg")
-        ports = {each: docker("port", name, "8080/tcp") for each, name in made.items()}
         time.sleep(2)  # the resolver of the first second
-        yield {each: f"http://{port}/" for each, port in ports.items() if each != "server"}
+        yield {
+            each: partial(measured, f"http://{docker('port', name, '8080/tcp')}/", 32, (name,))
+            for each, name in made.items()
+            if each != "server"
+        }
     finally:
         docker("rm", "-f", *made.values())
         docker("network", "rm", network)
@@ -132,14 +148,12 @@ def watched(shop: Shop) -> Iterator[None]:
 def watching(shop: Shop) -> None:
     shop.toml('\n[watch]\ninterval = "1s"\n')
     shop.deployed("v1")
-    url = f"{shop.url}/"
+    names = tuple(f"{shop.compose_project}-{each}" for each in shop.containers())
+    alone = partial(measured, f"{shop.url}/", 8, names)
 
     def looked_at() -> Figures:
         with watched(shop):
-            return measured(url, 8)
-
-    def alone() -> Figures:
-        return measured(url, 8)
+            return alone()
 
     alternating("watch", {"without": alone, "without again": alone, "deploy watch": looked_at})
 
@@ -147,8 +161,8 @@ def watching(shop: Shop) -> None:
 def main() -> None:
     """Prints the ratios."""
     with tempfile.TemporaryDirectory() as folder:
-        with proxies(Path(folder)) as urls:
-            alternating("proxy", {each: partial(measured, url, 32) for each, url in urls.items()})
+        with proxies(Path(folder)) as runs:
+            alternating("proxy", runs)
         shop = make(Path(folder) / "project")
         try:
             watching(shop)

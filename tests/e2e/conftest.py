@@ -191,16 +191,16 @@ def _fill_in(example: str, port: int, postgres_port: int) -> str:
     return "\n".join([*(f"{k}={v}" for k, v in values.items()), *kept]) + "\n"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[StagingProject]:
+def make(folder: Path, strategy: str) -> StagingProject:
+    """The repository's own project under another name."""
     name = f"sct{uuid.uuid4().hex[:8]}"
-    root = tmp_path / "project"
-    for folder in ("environments", "migrations", "examples/stockmind-api"):
+    root = folder / "project"
+    for each in ("environments", "migrations", "examples/stockmind-api"):
         ignored = shutil.ignore_patterns(".env.staging", ".env.prod")
-        shutil.copytree(REPO / folder, root / folder, ignore=ignored)
+        shutil.copytree(REPO / each, root / each, ignore=ignored)
     base = root / "environments" / "base.toml"
     text = base.read_text().replace('= "stockmind"\n', f'= "{name}"\n')
-    text = text.replace('= "rolling"\n', '= "recreate"\n')  # rolling has tests of its own
+    text = text.replace('= "rolling"\n', f'= "{strategy}"\n')
     base.write_text(text.replace('image   = "stockmind-api"', f'image   = "{name}-api"'))
     # what a test may switch on, which the service's own compose file has no reason to know
     compose = root / "environments" / "compose.staging.yaml"
@@ -214,16 +214,23 @@ def project(tmp_path: Path) -> Iterator[StagingProject]:
     env_file.touch(mode=0o600)
     example = (root / "environments" / ".env.staging.example").read_text()
     env_file.write_text(_fill_in(example, port, free_port()))
-    made = StagingProject(root, name, port)
+    return StagingProject(root, name, port)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[StagingProject]:
+    made = make(tmp_path, "recreate")  # rolling has tests of its own
     yield made
-    _take_away(made)
+    take_away(made)
 
 
-def _take_away(project: StagingProject) -> None:
-    names = [project.compose_project]
-    for name in names:
-        command = ["docker", "compose", "-p", name, "down", "--volumes", "--timeout", "1"]
-        subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=False)
+def take_away(project: StagingProject) -> None:
+    """Its containers, volumes and images."""
+    beside = f"label=stockctl.project={project.compose_project}"  # the releases of `rolling`
+    if found := project.docker("ps", "-aq", "--filter", beside):
+        project.docker("rm", "-f", *found.split())
+    command = ["docker", "compose", "-p", project.compose_project, "down", "--volumes"]
+    subprocess.run([*command, "-t", "1"], capture_output=True, timeout=DEADLINE_S, check=False)
     references = (f"{project.name}-api", f"stockctl-kept/{project.compose_project}")
     for reference in references:
         found = project.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", reference)

@@ -31,9 +31,9 @@ def read_contents(connection: Connection[Any], tables: Iterable[Table]) -> dict[
 def _contents(connection: Connection[Any], table: Table) -> Contents:
     columns = [each for each in table.columns if not each.generated]
     parts = [
-        sql.SQL(
-            "count({0}), coalesce(sum(hashtextextended({0}::text, 0)::numeric), 0)::text"
-        ).format(sql.Identifier(each.name))
+        sql.SQL("count({0}), coalesce(sum(hashtextextended({0}::text, 0)), 0)::text").format(
+            sql.Identifier(each.name)
+        )
         for each in columns
     ]
     query = sql.SQL("SELECT {} FROM ONLY {}").format(

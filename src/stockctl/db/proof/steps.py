@@ -73,13 +73,13 @@ class Steps:
         severity = RULES[code].severity
         self.problems.append(Problem(code, severity, message, path, line, differences, details))
 
-    def touched(self) -> frozenset[int] | None:
-        """Tables that a script held a lock on; None: it may be any."""
+    def written(self) -> frozenset[int] | None:
+        """Tables whose rows a script may have changed; None: it may be any."""
         found: set[int] = set()
         for run in (self.up, self.down, self.again):
-            if run is not None and run.touched is None:
+            if run is not None and run.written is None:
                 return None
-            found |= run.touched or set() if run is not None else set()
+            found |= run.written or set() if run is not None else set()
         return frozenset(found)
 
 
@@ -112,12 +112,12 @@ class Rows:
         self._known |= read_contents(trial.connection, unknown)
         return {each.oid: self._known[each.oid] for each in tables}
 
-    def forget(self, touched: frozenset[int] | None) -> None:
+    def forget(self, written: frozenset[int] | None) -> None:
         """A script has run, and may have written to these; None: to any."""
         self._tables = None
-        if touched is None:
+        if written is None:
             self._known.clear()
-        for oid in touched or ():
+        for oid in written or ():
             self._known.pop(oid, None)
 
 
@@ -157,7 +157,7 @@ def with_rows(trial: Trial, steps: Steps, before: Catalog, rows: Rows, *, compar
     contents = rows.read(trial, rows.tables(trial))
     if not _up_works(trial, steps, real=rows.filler is None):
         return
-    rows.forget(steps.touched())
+    rows.forget(steps.written())
     rows.fill(trial)
     if migration.down is None:
         return
@@ -169,7 +169,7 @@ def with_rows(trial: Trial, steps: Steps, before: Catalog, rows: Rows, *, compar
         steps.failed("P012", error, down=True)
         steps.broken = not migration.transactional
         return
-    rows.forget(steps.touched())
+    rows.forget(steps.written())
     if compare:
         back = differences(before, trial.catalog())
         steps.differs("P003", back, "with rows, the schema is not what it was before", down=True)
@@ -183,7 +183,7 @@ def with_rows(trial: Trial, steps: Steps, before: Catalog, rows: Rows, *, compar
     except MigrationFailed as error:
         steps.failed("P017", error)
         steps.broken = True
-    rows.forget(steps.touched())
+    rows.forget(steps.written())
     rows.fill(trial)
 
 

@@ -45,6 +45,9 @@ SELECT l.relation::bigint, l.mode, c.relfilenode::bigint, l.database = 0
 # Catalogs that all databases of a server share and whose locks last until the transaction ends:
 # roles, memberships, databases, tablespaces, settings, comments, subscriptions, parameter grants.
 _SHARED = [1260, 1261, 1262, 1213, 2964, 2396, 6100, 6243]
+# With any other lock alone rows stay as they are: of an index that is built, say, or a trigger
+# (https://www.postgresql.org/docs/current/explicit-locking.html).
+_WRITING = ("RowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock")
 _ROLES = 20  # that one script may name
 _MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
 
@@ -61,11 +64,13 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a script did. `touched` are the oids of the tables it held a lock on; None: any."""
+    """What a script did. `touched` are the oids of the tables it held a lock on, `written` of those
+    whose rows it may have changed; None: any."""
 
     duration_s: float
     locks: tuple[TableLock, ...] | None
     touched: frozenset[int] | None
+    written: frozenset[int] | None
 
 
 class Trial:
@@ -116,15 +121,15 @@ class Trial:
         if not script.transactional:
             started = time.monotonic()
             self._session.run(script.id, script.file, script.text)
-            return Run(time.monotonic() - started, None, None)
+            return Run(time.monotonic() - started, None, None, None)
         with self._transaction(script):
             before = {oid: each for oid, *each in self.connection.execute(_TABLES).fetchall()}
             started = time.monotonic()
             self._session.run(script.id, script.file, script.text)
             self._session.settle(patient=True)
             duration_s = time.monotonic() - started
-            locks, touched = self._locks(script, before)
-        return Run(duration_s, locks, touched)
+            held = self._held(script, before)
+        return Run(duration_s, *held)
 
     @contextmanager
     def _transaction(self, script: Script) -> Iterator[None]:
@@ -148,14 +153,18 @@ class Trial:
                 return error
         return None
 
-    def _locks(
+    def _held(
         self, script: Script, before: dict[int, list[Any]]
-    ) -> tuple[tuple[TableLock, ...], frozenset[int]]:
+    ) -> tuple[tuple[TableLock, ...], frozenset[int], frozenset[int]]:
+        """Locks, and the tables that were touched and written."""
         strongest: dict[int, tuple[int, int | None]] = {}
+        written: set[int] = set()
         for oid, mode, file, outside in self.connection.execute(_LOCKS, (_SHARED,)).fetchall():
             if outside and self._shared:
                 raise _reaches_out(script)
             rank = MODES.index(mode)
+            if mode in _WRITING:
+                written.add(oid)
             if oid in before and rank >= strongest.get(oid, (-1, None))[0]:
                 strongest[oid] = rank, file
         locks = [
@@ -163,7 +172,7 @@ class Trial:
             for oid, (rank, file) in strongest.items()
         ]
         locks.sort(key=lambda lock: (-MODES.index(lock.mode), lock.table))
-        return tuple(locks), frozenset(strongest)
+        return tuple(locks), frozenset(strongest), frozenset(written)
 
 
 def _missing_role(error: MigrationFailed) -> str | None:

@@ -53,6 +53,8 @@ class Rehearsal:
     smoke: Report | None = None
     smoke_s: float | None = None
     backup_s: float = 0.0  # the deploy makes one first
+    smokes: int = 1  # `rolling` asks the candidate, and then in public
+    watched_s: float = 0.0  # what `rolling` waits for after each step of the traffic
 
     @property
     def ok(self) -> bool:
@@ -68,7 +70,8 @@ class Rehearsal:
         """The deploy, from the backup to the last smoke check, without building the image."""
         if self.start_s is None or not self.ok:
             return None
-        return self.backup_s + self.migrate_s + self.start_s + (self.smoke_s or 0.0)
+        smoke_s = self.smokes * (self.smoke_s or 0.0)
+        return self.backup_s + self.migrate_s + self.start_s + smoke_s + self.watched_s
 
     @property
     def way_back(self) -> str:

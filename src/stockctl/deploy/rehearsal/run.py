@@ -97,7 +97,15 @@ def _play(stage: Stage, store: Store, backup: Backup, piece: Piece) -> Rehearsal
     first = site.environment.deploy.backup_first
     found = Rehearsal(backup.id, piece.version, piece.image_id, restore_s, migrations)
     found = replace(found, backup_s=backup.duration_s if first else 0.0)
+    if site.rolling:
+        found = replace(found, smokes=2, watched_s=_watched_s(site))
     return found if any(each.failed for each in migrations) else _release(stage, found)
+
+
+def _watched_s(site: Site) -> float:
+    """How long `rolling` looks at its counters (deploy/canary.py)."""
+    settings = site.environment.deploy
+    return len(settings.canary) * settings.canary_step + settings.watch
 
 
 def _put_in_place(server: Database, copy: Database) -> None:

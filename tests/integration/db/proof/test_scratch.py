@@ -16,7 +16,9 @@ from tests.terminal import LIMIT_S, STOCKCTL
 
 from stockctl.core.errors import MigrationFailed
 from stockctl.core.progress import Progress
+from stockctl.db.proof.trial import Script, Trial
 from stockctl.db.scratch import PREFIX, scratch
+from stockctl.db.session import Limits
 from stockctl.system.postgres import Database
 
 pytestmark = on_one_postgres
@@ -153,3 +155,21 @@ def test_the_live_database_is_not_touched(root: Path, database: Database) -> Non
     assert [each["outcome"] for each in json.loads(said)["data"]["migrations"]] == ["proved"]
     with database.connect() as connection:
         assert connection.execute(query.encode()).fetchall() == before
+
+
+def test_rows_are_read_again_only_where_a_script_may_have_changed_them(database: Database) -> None:
+    with database.connect() as connection:
+        for name in ("indexed", "updated", "altered"):
+            connection.execute(f"CREATE TABLE {name} (id int)")
+        found = connection.execute("SELECT relname, oid::bigint FROM pg_class").fetchall()
+    oids = dict(found)
+    trial = Trial(database, Limits(2.0, 60.0), shared=True)
+    try:
+        text = "CREATE INDEX ON indexed (id); UPDATE updated SET id = 1; DROP TABLE altered"
+        run = trial.run(Script("0001", "0001.sql", text, True))
+    finally:
+        trial.close()
+    assert run.touched is not None
+    assert run.written is not None
+    assert run.touched >= {oids["indexed"], oids["updated"], oids["altered"]}
+    assert run.written & set(oids.values()) == {oids["updated"], oids["altered"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,8 @@ def test_the_forecast_is_what_a_deploy_does_one_after_the_other() -> None:
     assert found.ok
     assert found.forecast_s == 4.0 + 3.2 + 2.0 + 0.5
     assert as_data(found)["forecast_s"] == 9.7
+    rolling = replace(found, smokes=2, watched_s=35.0)
+    assert rolling.forecast_s == 9.7 + 0.5 + 35.0
 
 
 def test_what_is_not_ready_has_no_forecast() -> None:

@@ -36,9 +36,23 @@ class Format(StrEnum):
     GITHUB = "github"
 
 
+Where = Annotated[
+    str | None,
+    typer.Argument(metavar="ENV", help="Whose server and migrations; --embedded needs none."),
+]
+Since = Annotated[str | None, typer.Option("--from", metavar="ID", help="This one and later ones.")]
+Only = Annotated[str | None, typer.Option("--only", metavar="ID", help="This one.")]
+Pending = Annotated[
+    bool, typer.Option("--pending", help="Those that the database has not applied.")
+]
+NoRows = Annotated[bool, typer.Option("--no-rows", help="The schema only, on empty tables.")]
+WithData = Annotated[
+    bool, typer.Option("--with-data", help="Also on the rows of the latest backup.")
+]
 Embedded = Annotated[
     bool, typer.Option("--embedded", help="On a server of stockctl's own; no database is needed.")
 ]
+Shown = Annotated[Format, typer.Option("--format", help="github: annotations of the files.")]
 
 
 @verb(
@@ -51,27 +65,14 @@ Embedded = Annotated[
 )
 def prove_migrations(
     session: Session,
-    environment: Annotated[
-        str | None,
-        typer.Argument(metavar="ENV", help="Whose server and migrations; --embedded needs none."),
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--from", metavar="ID", help="This one and later ones.")
-    ] = None,
-    only: Annotated[str | None, typer.Option("--only", metavar="ID", help="This one.")] = None,
-    pending: Annotated[
-        bool, typer.Option("--pending", help="Those that the database has not applied.")
-    ] = False,
-    no_rows: Annotated[
-        bool, typer.Option("--no-rows", help="The schema only, on empty tables.")
-    ] = False,
-    with_data: Annotated[
-        bool, typer.Option("--with-data", help="Also on the rows of the latest backup.")
-    ] = False,
+    environment: Where = None,
+    since: Since = None,
+    only: Only = None,
+    pending: Pending = False,
+    no_rows: NoRows = False,
+    with_data: WithData = False,
     embedded: Embedded = False,
-    format_: Annotated[
-        Format, typer.Option("--format", help="github: annotations of the files.")
-    ] = Format.TEXT,
+    format_: Shown = Format.TEXT,
 ) -> Result:
     """Proves on a scratch database that each migration goes up, down and up again.
 
@@ -84,9 +85,7 @@ def prove_migrations(
     from stockctl.db.scratch import scratch
     from stockctl.db.session import Limits
 
-    if format_ is Format.GITHUB and session.as_json:
-        raise UsageError("give either --json or --format github")
-    session.as_json = session.output.as_json = session.as_json or format_ is Format.JSON
+    _show_as(session, format_)
     if embedded and (pending or with_data):
         raise UsageError("--pending and --with-data are about an environment; --embedded has none")
     if with_data and no_rows:
@@ -103,6 +102,12 @@ def prove_migrations(
                 _fill(session, place, database, backup)
                 proof = joined(proof, prove_real(database, choice, limits, progress))
     return _tell(session, proof, format_)
+
+
+def _show_as(session: Session, chosen: Format) -> None:
+    if chosen is Format.GITHUB and session.as_json:
+        raise UsageError("give either --json or --format github")
+    session.as_json = session.output.as_json = session.as_json or chosen is Format.JSON
 
 
 @dataclass(frozen=True)

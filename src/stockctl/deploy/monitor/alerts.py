@@ -54,7 +54,7 @@ def service_name(environment: Environment) -> str:
 
 
 def _service(environment: Environment) -> list[Alert]:
-    service, limits, name = environment.service, environment.monitor, environment.name
+    service, name = environment.service, environment.name
     assert service is not None
     ok = f'stockctl_piece_ok{{{own(environment)},piece="health"}}'
     found = [
@@ -69,13 +69,18 @@ def _service(environment: Environment) -> list[Alert]:
     ]
     if service.metrics is None:
         return found
-    users = f'job="{job(environment)}",route!~"{_plain(service.health, service.metrics)}"'
+    return [*found, *_requests(environment, _plain(service.health, service.metrics))]
+
+
+def _requests(environment: Environment, others: str) -> list[Alert]:
+    """`others` is a pattern for the routes that are not its users'."""
+    limits, name = environment.monitor, environment.name
+    users = f'job="{job(environment)}",route!~"{others}"'
     every = f"sum(increase(http_requests_total{{{users}}}[5m]))"
     failed = f'sum(increase(http_requests_total{{{users},status=~"5.."}}[5m]))'
     buckets = f"sum by (le) (rate(http_request_duration_seconds_bucket{{{users}}}[5m]))"
     p95 = f"histogram_quantile(0.95, {buckets})"
     return [
-        *found,
         Alert(
             "ErrorRate",
             f"{failed} / {every} > {limits.error_rate / 100:g} and {every} >= {QUIET}",

@@ -15,6 +15,7 @@ from stockctl.core.errors import (
     EngineUnavailable,
     HostFailed,
     PlanOutdated,
+    Refused,
     StockctlError,
     ToolFailed,
     Unhealthy,
@@ -110,6 +111,7 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
         if site.releases.next_id() != plan.release_id:
             raise PlanOutdated("another deploy came first", hint="Run the command again.")
         site.require_live(plan.previous)
+        _require_records(site)
         release = Release(
             id=plan.release_id,
             version=plan.version,
@@ -134,6 +136,22 @@ def deploy(site: Site, plan: DeployPlan, store: Store, wait_s: float = 0.0) -> R
         tell(site, Happening(Event.AFTER_DEPLOY, release, plan.previous))
         tidy(site)
     return release
+
+
+def _require_records(site: Site) -> None:
+    """Where releases run and none is recorded, it is the folder that is wrong, and what serves
+    would be taken for a leftover."""
+    if site.releases.all():
+        return
+    project = site.environment.project
+    found = {c.release for c in site.engine.beside(project) if c.status == "running" and c.release}
+    if found:
+        raise Refused(
+            f"{', '.join(sorted(found))} runs, and {site.directory} has no record of any release",
+            hint="Is host.directory the right one, and its disk mounted? To begin anew, without"
+            f" what runs: docker ps -aq --filter label=stockctl.project={project}"
+            " | xargs docker rm --force",
+        )
 
 
 def _run(site: Site, plan: DeployPlan, store: Store, release: Release) -> Release:

@@ -5,6 +5,7 @@ One project for the whole file: each test finds v1 live and must leave it so.
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,16 @@ def test_a_port_that_somebody_else_has(live: Shop) -> None:
     assert "address already in use" in live.error(done)
     assert "was withdrawn, r0001 serves" in live.error(done)
     assert not (live.directory / "proxy" / "compose.next.json").exists()
+
+
+def test_a_folder_without_the_records_of_what_runs(live: Shop) -> None:
+    """A disk that is not mounted: what serves is nobody's leftover."""
+    away = live.directory.rename(live.directory.with_suffix(".away"))
+    done = live.to("v2")
+    shutil.rmtree(live.directory)
+    away.rename(live.directory)
+    assert done.code == 4
+    assert "r0001 runs, and" in live.error(done)
 
 
 def test_health_passes_and_then_it_answers_500(live: Shop) -> None:

@@ -96,7 +96,8 @@ def choose(catalogue: Choice[Chosen], which: str) -> Chosen:
             )
     if not catalogue.backups:
         raise UsageError(
-            f"{catalogue.environment} has no backup", hint="Make one: stockctl backup create"
+            f"{catalogue.environment} has no backup",
+            hint=f"stockctl backup create {catalogue.environment}",
         )
     close = difflib.get_close_matches(which, [each.id for each in catalogue.backups], n=1)
     raise UsageError(

@@ -96,7 +96,7 @@ def restore(
             source=source,
             backup_first=not skip_backup and todo.previous_database is not None,
         )
-    _show_restored(session, done)
+    _show_restored(session, name, done)
     return Result({"restored": _restored_data(done)})
 
 
@@ -191,16 +191,17 @@ def _planned(todo: RestorePlan) -> dict[str, Any]:
     }
 
 
-def _show_restored(session: Session, done: Restored) -> None:
+def _show_restored(session: Session, name: str, done: Restored) -> None:
     if done.previous_database is None:
         said = f"{done.database} is there, from {done.backup_id}. Roles have no passwords yet:"
         session.output.line(f"{said} ALTER ROLE … PASSWORD for those that log in.", style="green")
         return
     session.output.line(
         f"{done.database} is {done.backup_id} now; it was away for {done.outage_s * 1000:.0f} ms."
-        f" What was live is kept as {done.previous_database}: stockctl backup undo brings it back.",
+        f" What was live is kept as {done.previous_database}.",
         style="green",
     )
+    session.output.note(f"→ to bring it back: stockctl backup undo {name}", style="cyan")
 
 
 def _restored_data(done: Restored) -> dict[str, Any]:

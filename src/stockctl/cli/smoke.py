@@ -54,6 +54,8 @@ def smoke(
     A check that waits for what another one captures is sent after it, all others at once. Of an
     https URL the certificate and the redirect from http are looked at as well. docs/smoke.md
     """
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise UsageError("--url: expected a URL that begins with http:// or https://")
     opened = open_environment(session, name)
     outcomes = _run(opened, suite, tags or [], url)
     if junit is not None:

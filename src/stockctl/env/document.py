@@ -14,6 +14,7 @@ from stockctl.core.errors import Where
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
+from stockctl.env.host_settings import ADDRESS
 from stockctl.env.layers import Layers
 from stockctl.env.model import Environment
 from stockctl.env.needs import ALL, Needs
@@ -124,6 +125,13 @@ _SAID = {
     "model_attributes_type": "expected a table",
 }
 
+_PATTERN = "String should match pattern "
+_MATCHING = {
+    ADDRESS: 'expected "user@host" or "user@host:port"',
+    "^/": 'expected a path that begins with "/"',
+    "^https?://": "expected a URL that begins with http:// or https://",
+}
+
 
 def _finding(detail: ErrorDetails, layers: Layers, file: Where) -> Finding:
     path: KeyPath = tuple(detail["loc"])
@@ -134,6 +142,10 @@ def _finding(detail: ErrorDetails, layers: Layers, file: Where) -> Finding:
     if kind == "missing":
         return Finding("C004", Severity.ERROR, f"{dotted(path)}: must be set", where)
     said = _SAID.get(kind, said.removeprefix("Value error, "))
+    said = said.replace("Input should be ", "expected a value ", 1)
+    if said.startswith(_PATTERN):
+        pattern = said.removeprefix(_PATTERN)
+        said = _MATCHING.get(pattern.strip("'"), f"expected a value that matches {pattern}")
     message = f"{dotted(path)}: {said}" if path else said
     return Finding("C003", Severity.ERROR, message, where)
 

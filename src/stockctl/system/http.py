@@ -57,7 +57,7 @@ def send(request: Request, *, timeout_s: float) -> Response:
     except ValueError:  # its words would hold the header's value
         failure = "the request cannot be sent: a character that HTTP does not allow"
     except (OSError, http.client.HTTPException) as error:
-        failure = str(error) or type(error).__name__
+        failure = getattr(error, "strerror", None) or str(error) or type(error).__name__
     finally:
         connection.close()
     return Response(0, {}, b"", time.monotonic() - started, failure)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.clock import Clock
-from stockctl.core.errors import HostFailed
+from stockctl.core.errors import HostFailed, Terminated
 from stockctl.core.journal import Entry, Operation, Outcome, operations
 from stockctl.core.progress import Message, Reporter, silent
 from stockctl.core.redact import Redactor
@@ -73,7 +73,8 @@ class Journal:
         try:
             yield
         except BaseException as error:
-            reason = str(error) or type(error).__name__
+            named = {KeyboardInterrupt: "interrupted", Terminated: "terminated"}
+            reason = named.get(type(error)) or str(error) or type(error).__name__
             self._try(identity, command, Outcome.FAILED, reason, self._since(began))
             raise
         self._try(identity, command, Outcome.FINISHED, "", self._since(began))

@@ -92,3 +92,27 @@ def test_a_secret_of_the_process_is_masked_too(stockctl: Run, project: Path) -> 
     ended = stockctl("env", "show", "local", API_KEY=CANARY)
     assert ended.code == 0
     assert CANARY not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("smoke staging --url 127.0.0.1:5000", "a URL that begins with http:// or https://"),
+        ("backup restore local --backup ./gone.dump.zst --yes", "there is no file"),
+        ("backup verify local --backup 20261126T080912Z-d1d5", "stockctl backup create local"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(stockctl: Run, line: str, words: str) -> None:
+    done = stockctl(*line.split())
+    assert (done.code, words in done.err) == (2, True), done.err
+
+
+def test_status_before_the_first_deploy_says_to_deploy(stockctl: Run, project: Path) -> None:
+    """And not to back up a database that there is not yet, or that there never will be."""
+    first = stockctl("status", "staging", "--json").document["data"]
+    assert (first["backups"]["level"], first["backups"]["count"]) == ("notice", 0)
+    commands = [each["command"] for each in first["advice"]]
+    assert "stockctl deploy staging" in commands
+    assert "stockctl backup create staging" not in commands
+    (project / "environments" / "bare.toml").write_text("")
+    assert stockctl("status", "bare", "--json").document["data"]["backups"] is None

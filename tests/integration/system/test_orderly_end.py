@@ -295,7 +295,7 @@ def test_an_interrupt_is_journalled_as_a_failure(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     ended = kept.operations()[0].ended
     assert ended is not None
-    assert (ended.outcome, ended.detail) == ("failed", "KeyboardInterrupt")
+    assert (ended.outcome, ended.detail) == ("failed", "interrupted")
 
 
 def test_the_journal_holds_no_secret(tmp_path: Path) -> None:

@@ -133,6 +133,22 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[host]\nssh = "ada@"\ndirectory = "/srv"\n', 'expected "user@host"'),
+        ('[[smoke]]\nname = "a"\npath = "b"\n', 'expected a path that begins with "/"'),
+        ('[[smoke]]\nname = "a"\npath = "/"\nmethod = "get"\n', "value that matches '^[A-Z]+$'"),
+        ("[backup]\nminimum = 0\n", "expected a value greater than or equal to 1"),
+    ],
+)
+def test_what_is_expected_is_said_in_the_words_of_the_file(
+    write: Write, text: str, words: str
+) -> None:
+    (finding,) = try_load(write(prod=text), "prod", {}).findings
+    assert words in finding.message
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_finding_at_its_place(write: Write, case: str) -> None:
     text, expected = BAD[case]

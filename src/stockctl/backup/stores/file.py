@@ -32,6 +32,8 @@ def open_file(which: str) -> tuple[FileSource, Backup]:
     """The folder as a source, and the backup in it. The manifest has to lie beside the file.
     Raises UsageError, BackupInvalid, StoreFailed."""
     path = Path(which).absolute()
+    if not path.exists():
+        raise UsageError(f"there is no file {path}")
     environment = path.name.partition(".")[0]
     parsed = parse_name(path.name, environment)
     if parsed is None:

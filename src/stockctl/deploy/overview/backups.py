@@ -22,6 +22,8 @@ def backups_part(site: Site, store: Store) -> Part:
             raise
         catalogue = Overview(name, (), {})
     if not catalogue.backups:
+        if site.environment.service is not None and site.releases.live() is None:
+            return Part("backups", Level.NOTICE, ("there is none yet",), {"count": 0})
         advice = Advice(BACKUP, f"stockctl backup create {name}", "there is no backup")
         return Part("backups", Level.BAD, ("there is none",), {"count": 0}, (advice,))
     return _told(site, catalogue)

@@ -47,7 +47,8 @@ def questions(
     elif site.environment.database is not None and site.environment.database.embedded:
         said = "embedded: it runs only while a command uses it"
         found["database"] = (DATABASE, lambda: Part("database", Level.GOOD, (said,)))
-    found["backups"] = (BACKUP, lambda: backups_part(site, open_store()))
+    if site.environment.database is not None:
+        found["backups"] = (BACKUP, lambda: backups_part(site, open_store()))
     found["disk"] = (DISK, lambda: disk_part(site))
     found["lock"] = (TIDY, lambda: lock_part(site))
     found["last"] = (TIDY, lambda: last_part(site))

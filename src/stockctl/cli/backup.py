@@ -87,7 +87,7 @@ def list_backups(session: Session, name: str) -> Result:
                 format_age((now - backup.created_at).total_seconds()),
                 format_size(backup.size_bytes),
                 str(backup.rows),
-                backup.schema_head or "",
+                (backup.schema_head or "").partition("_")[0],
                 "yes" if backup.encrypted else "no",
                 told(catalogue.checks_of(backup), now),
                 " ".join(filter(None, ("pinned" * backup.pinned, backup.label))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from stockctl.cli.output import Output
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
 SHOWN_LINE = 80  # characters of what a tool prints, beside the spinner
 REFRESH_S = 0.1
 BAR = 16  # characters
+DETAIL = 52  # columns before what a step says of itself
+NARROW = 20
 SURE_S = 3.0  # before that nobody can say how long it will take
+
+
+def folded(detail: str, room: int) -> str:
+    """On lines of so many characters below each other, in its column; as it is where that would
+    be a narrow one, or none."""
+    if room < NARROW:
+        return detail
+    lines = wrap(detail, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':{DETAIL}}".join(lines)
 
 
 class TerminalReporter:
@@ -63,7 +75,8 @@ class TerminalReporter:
             self.stop()
         mark, style = ("✓", "green") if step.ok else ("✗", "red")
         indent = "  " * len(self._running)
-        detail = f"  {step.detail}" if step.detail else ""
+        room = self._output.err.width - DETAIL if self._output.animated else 0
+        detail = f"  {folded(step.detail, room)}" if step.detail else ""
         name = f"{indent}{mark} {step.name}"
         self._output.note(f"{name:<42} {format_duration(step.duration_s):>7}{detail}", style=style)
         self._beside = ""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.cli.output import LONG, Output, Row
-from stockctl.cli.reporter import TerminalReporter
+from stockctl.cli.reporter import DETAIL, TerminalReporter, folded
 from stockctl.core.errors import StockctlError, Where
 from stockctl.core.progress import Line, Message, StepEnded, StepStarted, Transferred
 from stockctl.core.report import Finding, Severity
@@ -169,3 +169,16 @@ def test_a_long_table_is_lined_up_and_clean(capsys: pytest.CaptureFixture[str]) 
     assert lines[0] == "NAME     B    C"
     assert lines[1] == "row-0    ***  x"
     assert len(lines) == LONG + 2
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (28, ["11 checks, before it gets", "requests"]),
+        (0, ["11 checks, before it gets requests"]),  # no terminal
+        (10, ["11 checks, before it gets requests"]),
+    ],
+)
+def test_what_a_step_says_stays_in_its_column(room: int, expected: list[str]) -> None:
+    found = folded("11 checks, before it gets requests", room).split("\n")
+    assert found == [expected[0], *(" " * DETAIL + line for line in expected[1:])]

@@ -15,6 +15,8 @@ import typer
 from typer._coercion import RuntimeParam, TypeDescriptor, build_runtime_param
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+SENTENCE = 500  # characters
+
 
 class Group(typer.Typer):
     """An app whose verbs may stand in modules beside it, which register them when imported."""
@@ -122,3 +124,15 @@ class PlainGroup(TyperGroup):
 
     def get_params(self, ctx: Any) -> Any:
         return _made_plain(super().get_params(ctx))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each with its first sentence, whole: a long one goes on below."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [
+            (name, verb.get_short_help_str(limit=SENTENCE))
+            for name, verb in found
+            if verb is not None and not verb.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)

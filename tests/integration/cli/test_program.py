@@ -116,3 +116,11 @@ def test_status_before_the_first_deploy_says_to_deploy(stockctl: Run, project: P
     assert "stockctl backup create staging" not in commands
     (project / "environments" / "bare.toml").write_text("")
     assert stockctl("status", "bare", "--json").document["data"]["backups"] is None
+
+
+@pytest.mark.parametrize("group", ["env", "db", "backup", "deploy", "monitor"])
+def test_the_list_of_verbs_cuts_no_sentence(stockctl: Run, group: str) -> None:
+    _, _, verbs = stockctl(group, "--help").out.partition("Commands:")
+    assert verbs
+    assert "..." not in verbs
+    assert all(len(line) <= 80 for line in verbs.splitlines())

@@ -13,7 +13,7 @@ from tests.e2e.conftest import eventually
 from tests.e2e.rolling.conftest import Shop
 from tests.load import Load
 
-LONGEST_S = 3.0  # a connection to a replica that is gone, given up, and the machine's own pace
+LONGEST_S = 4.5  # a connection once had 5 s
 
 
 def by_docker(shop: Shop, name: str) -> None:

@@ -187,7 +187,7 @@ def test_a_backup_gets_old(site: Site, tmp_path: Path, backup: Backup, clock: Fa
 
 def test_a_store_that_is_gone_is_no_empty_one(site: Site, tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "gone")
-    assert backups_part(site, store).said == ("there is none",)  # before the first deploy
+    assert backups_part(site, store).said == ("there is none yet",)  # before the first deploy
     site.releases.set_live(release(site, 3).id)
     with pytest.raises(StoreFailed):
         backups_part(site, store)

@@ -23,12 +23,16 @@ from stockctl.system.postgres import Database
 
 
 def reached(host: Host, url: str) -> str:
-    """The URL with another address, where it names the loopback address of another machine."""
+    """The URL with another address, where it names the loopback address of another machine.
+    Raises ConfigurationError for a port that is no number, as of a value that is missing."""
     parts = urlsplit(url)
     name = parts.hostname or ""
     if not (name == "localhost" or name == "::1" or name.startswith("127.")):
         return url
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise ConfigurationError(f"{url}: the port is no number") from None
     there, number = host.reach(name, port)
     if (there, number) == (name, port):
         return url

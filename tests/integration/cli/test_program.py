@@ -124,3 +124,13 @@ def test_the_list_of_verbs_cuts_no_sentence(stockctl: Run, group: str) -> None:
     assert verbs
     assert "..." not in verbs
     assert all(len(line) <= 80 for line in verbs.splitlines())
+
+
+def test_status_without_its_env_file_says_what_that_costs(stockctl: Run, project: Path) -> None:
+    (project / "environments" / ".env.staging").unlink()
+    done = stockctl("status", "staging", "--json")
+    (health,) = (each["why"] for each in done.document["data"]["advice"] if "health" in each["why"])
+    assert (done.code, health) == (
+        0,
+        "health: http://127.0.0.1:${PORT}/health: the port is no number",
+    )

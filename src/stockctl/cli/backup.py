@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from stockctl.cli.backup_view import data_of, told, warn_of_invalid
-from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
+from stockctl.cli.table import Row
 from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.errors import UsageError

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from stockctl.cli.backup import app
 from stockctl.cli.backup_view import warn_of_invalid
 from stockctl.cli.guard import Confirm, Plan, Yes, confirm
-from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
+from stockctl.cli.table import Row
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.units import format_age

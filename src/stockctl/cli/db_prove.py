@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.db import app, migrations_folder
-from stockctl.cli.output import Row
 from stockctl.cli.prove_view import data, differing, findings, rows, summary
 from stockctl.cli.schema_view import coloured
 from stockctl.cli.session import Result, Session
+from stockctl.cli.table import Row
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment, private_folder
 from stockctl.core.errors import DatabaseFailed, UsageError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stockctl.cli.output import Row
 from stockctl.cli.session import Session
+from stockctl.cli.table import Row
 from stockctl.core.units import format_instant
 
 if TYPE_CHECKING:

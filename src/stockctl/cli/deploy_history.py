@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stockctl.cli.deploy import app
-from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
+from stockctl.cli.table import Row
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import UsageError

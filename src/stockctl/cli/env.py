@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
+from stockctl.cli.table import Row
 from stockctl.cli.verb import group, verb
 from stockctl.cli.verdict import Format, FormatOption, Strict, Told, choose_format, tell
 from stockctl.core.errors import UsageError

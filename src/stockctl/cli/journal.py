@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stockctl.cli.command import Group
-from stockctl.cli.output import Row
 from stockctl.cli.session import Result, Session
+from stockctl.cli.table import Row
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.units import format_duration, format_instant

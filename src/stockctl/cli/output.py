@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stockctl.cli.findings import LONGEST_QUOTE, Line, lines
+from stockctl.cli.table import Row, aligned, spilled
 from stockctl.core.errors import StockctlError
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
@@ -28,14 +28,6 @@ _CONTROL = re.compile(
 _COMMAND = re.compile(r"^(\s*):(?=:[a-z])|##(?=(?:vso)?\[)", re.MULTILINE | re.IGNORECASE)
 PIPE_WIDTH = 1000  # columns: a row stays one line for whatever reads it
 LONG = 500  # rows from which on a table is only lined up
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table, and the colour it is shown in."""
-
-    cells: tuple[str, ...]
-    style: str = ""
 
 
 class Output:
@@ -126,10 +118,14 @@ class Output:
             self.note(empty)
             return
         if self._colourless(sys.stdout) and not sys.stdout.isatty():
-            self._write(sys.stdout, "".join(_aligned(columns, self._cleaned(rows))))
+            self._write(sys.stdout, "".join(aligned(columns, self._cleaned(rows))))
             return
         if len(rows) > LONG:
             self._long_table(columns, rows)
+            return
+        narrow = spilled(columns, self._cleaned(rows), self.width)
+        if narrow is not None:
+            self.lines(((row.cells[0], row.style),) for row in narrow)
             return
         from rich.table import Table
         from rich.text import Text
@@ -219,23 +215,3 @@ class Output:
 
 def _replace_control(found: re.Match[str]) -> str:
     return "    " if found.group() == "\t" else ""
-
-
-def _aligned(columns: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
-    """For a pipe, where a row is one line: what rich would print, a hundred times as fast."""
-    from rich.cells import cell_len
-
-    lines = [tuple(columns), *(tuple(map(_on_one_line, row.cells)) for row in rows)]
-
-    def columns_of(cell: str) -> int:
-        return len(cell) if cell.isascii() else cell_len(cell)
-
-    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
-    for cells in lines:
-        pairs = zip(cells, widths, strict=True)
-        padded = (cell + " " * (width - columns_of(cell)) for cell, width in pairs)
-        yield "  ".join(padded).rstrip() + "\n"
-
-
-def _on_one_line(cell: str) -> str:
-    return cell.replace("\n", " ")

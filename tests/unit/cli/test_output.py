@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockctl.cli.output import LONG, Output, Row
+from stockctl.cli.output import LONG, Output
 from stockctl.cli.reporter import DETAIL, TerminalReporter, folded
+from stockctl.cli.table import Row
 from stockctl.core.errors import StockctlError, Where
 from stockctl.core.progress import Line, Message, StepEnded, StepStarted, Transferred
 from stockctl.core.report import Finding, Severity

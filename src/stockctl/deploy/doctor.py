@@ -40,7 +40,8 @@ def _ask(name: str, question: Callable[[], str]) -> Check:
         return Check(name, True, question())
     except StockctlError as error:
         detail = "\n".join(filter(None, (str(error), error.details)))
-        return Check(name, False, detail, error.hint)
+        hint = error.hint.replace("stockctl doctor", "docker version")  # people are here already
+        return Check(name, False, detail, hint)
 
 
 def _folder(site: Site) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stockctl.backup.overview import Overview, overview
 from stockctl.backup.stores.base import Store
-from stockctl.core.errors import StoreFailed
+from stockctl.core.errors import StockctlError, StoreFailed
 from stockctl.core.units import format_age, format_duration, format_instant, format_size
 from stockctl.deploy.overview.part import BACKUP, Advice, Level, Part
 from stockctl.deploy.site import Site
@@ -18,15 +18,23 @@ def backups_part(site: Site, store: Store) -> Part:
     try:
         catalogue = overview(store, name)
     except StoreFailed:
-        if site.releases.live() is not None:
+        if not _undeployed(site):
             raise
         catalogue = Overview(name, (), {})
     if not catalogue.backups:
-        if site.environment.service is not None and site.releases.live() is None:
+        if site.environment.service is not None and _undeployed(site):
             return Part("backups", Level.NOTICE, ("there is none yet",), {"count": 0})
         advice = Advice(BACKUP, f"stockctl backup create {name}", "there is no backup")
         return Part("backups", Level.BAD, ("there is none",), {"count": 0}, (advice,))
     return _told(site, catalogue)
+
+
+def _undeployed(site: Site) -> bool:
+    """False, too, where the machine that knows cannot be asked."""
+    try:
+        return site.releases.live() is None
+    except StockctlError:
+        return False
 
 
 def _told(site: Site, catalogue: Overview) -> Part:

@@ -90,7 +90,9 @@ class SecondEngine:
         for _ in range(TRIES):
             with self.inside(), (self._folder / "log").open("ab") as log:
                 argv = ["dockerd", *paths, *flags]
-                self._process = subprocess.Popen(argv, stdout=log, stderr=log)
+                self._process = subprocess.Popen(
+                    argv, stdout=log, stderr=log, start_new_session=True
+                )
             if self._answers(self._process):
                 return
         raise AssertionError((self._folder / "log").read_text()[-4000:])
@@ -128,7 +130,7 @@ class SecondEngine:
         inspect = [*docker, "inspect", "-f", "{{.State.Pid}}", *ids]
         inner = subprocess.run(inspect, capture_output=True, text=True).stdout.split()
         self.kill()
-        for pid in (*self._programs(), *(int(each) for each in inner)):
+        for pid in (*self._programs(), *(int(each) for each in inner if each != "0")):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]

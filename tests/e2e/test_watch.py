@@ -85,7 +85,7 @@ after_deploy = true
 duration = "12s"
 interval = "1s"
 sustained = "3s"
-cpu = 70
+cpu = 40
 memory = 70
 """
 
@@ -97,7 +97,7 @@ def test_a_leak_and_a_busy_processor_are_seen_and_what_stays_below_is_not(
     compose.write_text(compose.read_text() + LIMITED)
     file = project.root / "environments" / "staging.toml"
     file.write_text("smoke = []\n" + file.read_text() + TIGHT)
-    below = {"FAULT_LEAK_MB": "80", "FAULT_CPU_PERCENT": "15"}
+    below = {"FAULT_LEAK_MB": "80", "FAULT_CPU_PERCENT": "8"}
     project.set(**below)
     done = project.deploy("v1")
     assert done.code == 0, done.err

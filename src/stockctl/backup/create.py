@@ -129,7 +129,7 @@ def _draft(
     options: CreateOptions, database: Database, taken: Snapshot, store: Store, now: datetime
 ) -> Backup:
     return Backup(
-        id=_unused_id(store, now),
+        id=_unused_id(store, options.environment, now),
         environment=options.environment,
         created_at=now.replace(microsecond=0),
         size_bytes=0,
@@ -156,11 +156,12 @@ def _require_name(environment: str) -> None:
         )
 
 
-def _unused_id(store: Store, now: datetime) -> str:
-    taken = "\n".join(store.names())
-    while (identity := new_id(now, secrets.token_hex(2))) in taken:
-        pass
-    return identity
+def _unused_id(store: Store, environment: str, now: datetime) -> str:
+    """Sorts after all that were made in the same second, or `latest` could be the earlier one."""
+    second = f"{environment}.{new_id(now, '')}"
+    made = [name.removeprefix(second)[:4] for name in store.names() if name.startswith(second)]
+    free = int(max(made, default="-1"), 16) + 1
+    return new_id(now, f"{free + secrets.randbelow((0x10000 - free) // 2):04x}")
 
 
 def _saved(

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from stockctl.backup.restore_plan import RestorePlan
     from stockctl.backup.stores.base import Store
 
+Which = Annotated[
+    str, typer.Option("--backup", metavar="ID|FILE", help="An id of backup list, latest, a file.")
+]
+Table = Annotated[
+    str | None, typer.Option("--table", metavar="NAME", help="Only this one, beside the live one.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", min=1, help="At once; default: processors, at most 4."),
+]
+Trust = Annotated[
+    bool, typer.Option("--trust-dump", help="As the owner, even where that is a superuser.")
+]
+
 
 @verb(
     app,
@@ -32,22 +46,10 @@ if TYPE_CHECKING:
 def restore(
     session: Session,
     name: str,
-    which: Annotated[
-        str,
-        typer.Option("--backup", metavar="ID|FILE", help="An id of backup list, latest, a file."),
-    ] = "latest",
-    table: Annotated[
-        str | None,
-        typer.Option("--table", metavar="NAME", help="Only this one, beside the live one."),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", metavar="N", min=1, help="At once; default: processors, at most 4."),
-    ] = None,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust-dump", help="As the owner, even where that is a superuser."),
-    ] = False,
+    which: Which = "latest",
+    table: Table = None,
+    jobs: Jobs = None,
+    trust: Trust = False,
     plan: Plan = False,
     skip_backup: SkipBackup = False,
     given: Confirm = None,
@@ -82,10 +84,7 @@ def restore(
         _show_restore_plan(session, todo, safety=not skip_backup)
         if plan:
             return Result({"planned": _planned(todo)})
-        word = "replace" if todo.previous_database else "create"
-        what = f"{word} the database {todo.database} from {backup.id}"
-        protected = opened.environment.protected
-        confirm(session, name, what, protected=protected, given=given, yes=yes)
+        _confirm(session, opened, todo, given, yes=yes)
         done = restore_over(
             opened.environment,
             todo,
@@ -98,6 +97,15 @@ def restore(
         )
     _show_restored(session, name, done)
     return Result({"restored": _restored_data(done)})
+
+
+def _confirm(
+    session: Session, opened: Opened, todo: RestorePlan, given: str | None, *, yes: bool
+) -> None:
+    word = "replace" if todo.previous_database else "create"
+    what = f"{word} the database {todo.database} from {todo.backup.id}"
+    environment = opened.environment
+    confirm(session, environment.name, what, protected=environment.protected, given=given, yes=yes)
 
 
 def _chosen(session: Session, opened: Opened, which: str) -> tuple[Store, Backup]:

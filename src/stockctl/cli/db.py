@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stockctl.cli.db_view import (
-    drops_data,
     durations,
+    planned_rollback,
     show_migrate_plan,
     show_rollback_plan,
     show_status,
@@ -114,8 +114,7 @@ def _migrate(
     from stockctl.db.runner import migrate
 
     settings = opened.database_settings()
-    lock = opened.host.lock(opened.lock_file, opened.journal.holder("db migrate"))
-    with lock, opened.journal.operation("db migrate"):
+    with opened.journal.alone(opened.lock_file, "db migrate"):
         return migrate(
             database,
             todo,
@@ -154,9 +153,7 @@ def rollback(
         drops = forecast(database, todo) if todo.reversals else ()
         show_rollback_plan(session, todo, drops)
         if plan or not todo.reversals:
-            planned = [reversal.id for reversal in todo.reversals]
-            told = {"planned": planned, "drops": drops_data(drops), "reverted": []}
-            return Result({**told, "head": found.head})
+            return Result(planned_rollback(todo, drops, found.head))
         if not allow_data_loss:
             refuse_foreseen(drops)
         what = f"take back {len(todo.reversals)} migrations of {name}"

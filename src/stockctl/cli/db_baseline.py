@@ -55,8 +55,7 @@ def baseline(
         what = f"record {len(todo.migrations)} migrations of {name} as applied"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)
-        lock = opened.host.lock(opened.lock_file, opened.journal.holder("db baseline"))
-        with lock, opened.journal.operation("db baseline"):
+        with opened.journal.alone(opened.lock_file, "db baseline"):
             limits = Limits(settings.lock_timeout, settings.statement_timeout)
             marked = baseline(live, todo, limits)
     session.output.line(f"{len(marked)} recorded, the schema is at {marked[-1]}", style="green")

@@ -62,8 +62,7 @@ def repair_migration(
         protected = opened.environment.protected
         what = f"take {todo.id} of {name} as {todo.choice}: {todo.way.means}"
         confirm(session, name, what, protected=protected, given=given, yes=yes)
-        lock = opened.host.lock(opened.lock_file, opened.journal.holder("db repair"))
-        with lock, opened.journal.operation(f"db repair {todo.id} as {todo.choice}"):
+        with opened.journal.alone(opened.lock_file, f"db repair {todo.id} as {todo.choice}"):
             repair(database, todo, files)
     session.output.line(f"{todo.id} is taken as {todo.choice}", style="green")
     return Result({"planned": [], "repaired": [_data(todo)]})

@@ -76,8 +76,10 @@ def show_rollback_plan(session: Session, todo: RollbackPlan, drops: Sequence[Dro
         session.output.note("nothing to take back")
 
 
-def drops_data(drops: Sequence[Drop]) -> list[dict[str, Any]]:
-    return [{"id": each.migration, "what": str(each.target), "rows": each.rows} for each in drops]
+def planned_rollback(todo: RollbackPlan, drops: Sequence[Drop], head: str | None) -> dict[str, Any]:
+    lost = [{"id": each.migration, "what": str(each.target), "rows": each.rows} for each in drops]
+    planned = [reversal.id for reversal in todo.reversals]
+    return {"planned": planned, "drops": lost, "reverted": [], "head": head}
 
 
 def durations(done: Sequence[Applied | Reverted]) -> list[dict[str, Any]]:

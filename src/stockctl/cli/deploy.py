@@ -27,9 +27,14 @@ from stockctl.core.errors import (
 
 if TYPE_CHECKING:
     from stockctl.deploy.image import Commit
+    from stockctl.deploy.release import Release
     from stockctl.deploy.site import Site
 
 TEMPLATE = "ENV"
+Tag = Annotated[str | None, typer.Option("--tag", metavar="V", help="The version; default: git's.")]
+Image = Annotated[
+    str | None, typer.Option("--image", metavar="REF", help="An image that is built already.")
+]
 
 
 class DeployGroup(PlainGroup):
@@ -112,12 +117,8 @@ app = group(
 def deploy(
     session: Session,
     name: str,
-    tag: Annotated[
-        str | None, typer.Option("--tag", metavar="V", help="The version; default: git's.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option("--image", metavar="REF", help="An image that is built already.")
-    ] = None,
+    tag: Tag = None,
+    reference: Image = None,
     plan: Plan = False,
     skip_backup: SkipBackup = False,
     skip_hooks: SkipHooks = False,
@@ -157,12 +158,7 @@ def deploy(
         if opened.environment.protected:
             what = f"replace what serves on {name} by {version}"
             confirm(session, name, what, protected=True, given=given, yes=yes)
-        release = deploy(site, todo, opened.store(), left_s)
-        url = site.service.url
-        session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
-        if site.environment.watch.after_deploy:
-            watch_and_withdraw(session, site, site.environment.watch.duration)
-        return Result({"release": release.to_json()})
+        return _serves(session, site, deploy(site, todo, opened.store(), left_s))
 
     with opened.site(hooks=not skip_hooks) as site:
         _ = site.service
@@ -171,6 +167,15 @@ def deploy(
             require_thawed(site.journal)
         engine_ready(site)
         return patiently(site, wait, attempt)
+
+
+def _serves(session: Session, site: Site, release: Release) -> Result:
+    """Says so, and watches it where that is wanted."""
+    url = site.service.url
+    session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
+    if site.environment.watch.after_deploy:
+        watch_and_withdraw(session, site, site.environment.watch.duration)
+    return Result({"release": release.to_json()})
 
 
 def what_to_deploy(

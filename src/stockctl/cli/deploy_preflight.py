@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stockctl.cli.deploy import app, what_to_deploy
+from stockctl.cli.deploy import Image, Tag, app, what_to_deploy
 from stockctl.cli.gate import count_errors
 from stockctl.cli.gates import ask_people, gate_data, preflight_of, quietly, show_gates
 from stockctl.cli.session import Result, Session
@@ -28,12 +28,8 @@ if TYPE_CHECKING:
 def preflight(
     session: Session,
     name: str,
-    tag: Annotated[
-        str | None, typer.Option("--tag", metavar="V", help="The version; default: git's.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option("--image", metavar="REF", help="An image that is built already.")
-    ] = None,
+    tag: Tag = None,
+    reference: Image = None,
     answers: Annotated[
         list[str] | None,
         typer.Option("--answer", metavar="GATE=TEXT", help="Answers a question; may be repeated."),

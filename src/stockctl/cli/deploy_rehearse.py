@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from stockctl.cli.deploy import app, what_to_deploy
+from stockctl.cli.deploy import Image, Tag, app, what_to_deploy
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
@@ -26,12 +24,8 @@ if TYPE_CHECKING:
 def rehearse(
     session: Session,
     name: str,
-    tag: Annotated[
-        str | None, typer.Option("--tag", metavar="V", help="The version; default: git's.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option("--image", metavar="REF", help="An image that is built already.")
-    ] = None,
+    tag: Tag = None,
+    reference: Image = None,
 ) -> Result:
     """Plays the deploy on a copy of the data, and says how long it will take and what it locks.
 

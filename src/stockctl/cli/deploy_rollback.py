@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stockctl.cli.db_view import durations
 from stockctl.cli.deploy import app
 from stockctl.cli.guard import Confirm, DataLoss, Plan, SkipBackup, SkipHooks, Yes, confirm
 from stockctl.cli.patience import Wait, patiently
@@ -19,6 +20,12 @@ from stockctl.env.needs import RELEASES
 if TYPE_CHECKING:
     from stockctl.deploy.rollback import RollbackPlan, RolledBack
 
+To = Annotated[str | None, typer.Option("--to", metavar="rNNNN", help="Default: the one before.")]
+WithSchema = Annotated[
+    bool,
+    typer.Option("--with-database", help="Also take back the migrations that are in the way."),
+]
+
 
 @verb(
     app,
@@ -30,13 +37,8 @@ if TYPE_CHECKING:
 def rollback(
     session: Session,
     name: str,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="rNNNN", help="Default: the one before.")
-    ] = None,
-    with_database: Annotated[
-        bool,
-        typer.Option("--with-database", help="Also take back the migrations that are in the way."),
-    ] = False,
+    to: To = None,
+    with_database: WithSchema = False,
     allow_data_loss: DataLoss = False,
     skip_backup: SkipBackup = False,
     plan: Plan = False,
@@ -71,10 +73,7 @@ def rollback(
         how = None
         if todo.schema is not None:
             how = WithDatabase(opened.store(), not skip_backup, allow_data_loss)
-        done = rollback(site, todo, left_s, how)
-        took = format_duration(done.switch_s)
-        session.output.line(f"{target} serves again, after {took}", style="green")
-        return Result(_rolled_back(done))
+        return _serves_again(session, rollback(site, todo, left_s, how), target)
 
     if allow_data_loss and not with_database:
         raise UsageError("--allow-data-loss goes with --with-database")
@@ -84,15 +83,17 @@ def rollback(
         return patiently(site, wait, attempt)
 
 
-def _rolled_back(done: RolledBack) -> dict[str, Any]:
-    return {
-        "release": done.release.to_json(),
-        "replaced": done.replaced.id if done.replaced else None,
-        "switch_s": round(done.switch_s, 3),
-        "reverted": [
-            {"id": each.id, "duration_s": round(each.duration_s, 3)} for each in done.reverted
-        ],
-    }
+def _serves_again(session: Session, done: RolledBack, target: str) -> Result:
+    took = format_duration(done.switch_s)
+    session.output.line(f"{target} serves again, after {took}", style="green")
+    return Result(
+        {
+            "release": done.release.to_json(),
+            "replaced": done.replaced.id if done.replaced else None,
+            "switch_s": round(done.switch_s, 3),
+            "reverted": durations(done.reverted),
+        }
+    )
 
 
 def _ids(todo: RollbackPlan) -> list[str]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stockctl.cli.findings import LONGEST_QUOTE, Line, lines
-from stockctl.cli.table import Row, aligned, spilled
+from stockctl.cli.table import Row, Styled, aligned, spilled
 from stockctl.core.errors import StockctlError
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
@@ -111,21 +111,20 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Row], empty: str) -> None:
         """A table, or `empty` where there is no row."""
-        rows = list(rows)
         if self.as_json:
             return
+        rows = self._cleaned(list(rows))
         if not rows:
             self.note(empty)
             return
-        if self._colourless(sys.stdout) and not sys.stdout.isatty():
-            self._write(sys.stdout, "".join(aligned(columns, self._cleaned(rows))))
-            return
-        if len(rows) > LONG:
-            self._long_table(columns, rows)
-            return
-        narrow = spilled(columns, self._cleaned(rows), self.width)
-        if narrow is not None:
-            self.lines(((row.cells[0], row.style),) for row in narrow)
+        piped = self._colourless(sys.stdout) and not sys.stdout.isatty()
+        # rich takes a second for each thousand rows
+        if piped or len(rows) > LONG:
+            told: list[Styled] | None = aligned(columns, rows)
+        else:
+            told = spilled(columns, rows, self.width)
+        if told is not None:
+            self.lines((line,) for line in told)
             return
         from rich.table import Table
         from rich.text import Text
@@ -133,7 +132,7 @@ class Output:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for number, column in enumerate(columns):  # the first one is what people copy
             table.add_column(column, overflow="fold", no_wrap=number == 0)
-        for row in self._cleaned(rows):
+        for row in rows:
             table.add_row(*(Text(cell) for cell in row.cells), style=row.style)
         self.out.print(table)
 
@@ -142,16 +141,6 @@ class Output:
         known = {cell: "" for row in rows for cell in row.cells}
         known = {cell: self.clean(cell) for cell in known}
         return [Row(tuple(known[cell] for cell in row.cells), row.style) for row in rows]
-
-    def _long_table(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Without rich, which takes a second for each thousand rows, and without folding."""
-        cells = [tuple(columns), *(row.cells for row in self._cleaned(rows))]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        styles = ["bold", *(row.style for row in rows)]
-        self.lines(
-            (("  ".join(map(str.ljust, each, widths)).rstrip(), style),)
-            for each, style in zip(cells, styles, strict=True)
-        )
 
     def lines(self, lines: Iterable[Line], *, beside: bool = False) -> None:
         """Lines that are clean already: data, or beside it; a full disk stops only the first."""

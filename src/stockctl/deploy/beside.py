@@ -16,6 +16,7 @@ from stockctl.system.compose import Rendered, Stack, down
 from stockctl.system.compose_release import project_of
 from stockctl.system.container import Container
 from stockctl.system.haproxy import Route, Server
+from stockctl.system.host import content
 from stockctl.system.http import Request, Response, send
 
 COMPOSE_S = 300.0
@@ -42,7 +43,7 @@ def write(site: Site, release_id: str, rendered: Rendered) -> None:
 def _document(site: Site, release_id: str) -> Rendered:
     """A release that was deployed by `recreate`, or adopted, has none yet: it is cut out now."""
     path = site.releases.project_file(release_id)
-    data = site.host.found(path).get(path)
+    data = content(site.host, path)
     if data is None:
         whole = site.host.read(site.releases.compose_file(release_id))
         write(site, release_id, Rendered.parse(whole))

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from stockctl.core.units import format_instant, parse_instant
-from stockctl.system.host import Host
+from stockctl.system.host import Host, content
 
 FORMAT = 1
 
@@ -56,7 +56,7 @@ class EvidenceBook:
     def get(self, kind: str) -> Evidence | None:
         """None where there is none, or one that cannot be read: then it proves nothing."""
         file = self._file(kind)
-        data = self.host.found(file).get(file)
+        data = content(self.host, file)
         if data is None:
             return None
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stockctl.core.errors import Frozen, HostFailed
 from stockctl.core.units import format_instant, parse_instant
+from stockctl.system.host import content
 from stockctl.system.journal_file import Journal, operator
 
 
@@ -39,7 +40,7 @@ def frozen(journal: Journal) -> Freeze | None:
     """None where deploys are free. Raises HostFailed for a file that cannot be read: whoever
     made it meant no."""
     path = _file(journal)
-    data = journal.host.found(path).get(path)
+    data = content(journal.host, path)
     if data is None:
         return None
     try:

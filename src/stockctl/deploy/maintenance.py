@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from stockctl.core.errors import Refused, Unhealthy
 from stockctl.core.units import format_instant
@@ -20,6 +18,7 @@ from stockctl.deploy.site import Site
 from stockctl.deploy.standing import serving
 from stockctl.deploy.traffic import Traffic
 from stockctl.system.haproxy import PAGE, Route
+from stockctl.system.host import content
 from stockctl.system.journal_file import operator
 
 LARGEST_PAGE = 14_000  # bytes; HAProxy's answer has to fit into one buffer (tune.bufsize, 16 kB)
@@ -56,7 +55,7 @@ def switch_on(site: Site, body: bytes, retry_after_s: float) -> None:
         "page": digest,
     }
     traffic = Traffic(site)
-    with _alone(site, "deploy maintenance --on"):
+    with site.journal.alone(site.lock_file, "deploy maintenance --on"):  # also while frozen
         site.host.write(traffic.folder / "config" / PAGE, body, 0o644)
         before = _noted(site)
         site.host.write(site.maintenance_file, json.dumps(said).encode() + b"\n")
@@ -70,7 +69,7 @@ def switch_on(site: Site, body: bytes, retry_after_s: float) -> None:
 def switch_off(site: Site) -> bool:
     """False where it was not on."""
     release = _require_possible(site)
-    with _alone(site, "deploy maintenance --off"):
+    with site.journal.alone(site.lock_file, "deploy maintenance --off"):
         before = _noted(site)
         if before is None:
             return False
@@ -95,19 +94,8 @@ def _require_possible(site: Site) -> Release:
     return release
 
 
-@contextmanager
-def _alone(site: Site, command: str) -> Iterator[None]:
-    """Also while deploys are frozen: this is no deploy."""
-    with (
-        site.host.lock(site.lock_file, site.journal.holder(command)),
-        site.journal.operation(command),
-    ):
-        yield
-
-
 def _noted(site: Site) -> bytes | None:
-    path = site.maintenance_file
-    return site.host.found(path).get(path)
+    return content(site.host, site.maintenance_file)
 
 
 def _put_back(site: Site, before: bytes | None) -> None:

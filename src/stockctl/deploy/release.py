@@ -23,7 +23,7 @@ from stockctl.core.errors import HostFailed
 from stockctl.core.progress import StepEnded
 from stockctl.core.units import format_instant, parse_instant
 from stockctl.system.compose import Rendered
-from stockctl.system.host import Host
+from stockctl.system.host import Host, content
 
 LOOK_S = 30.0
 
@@ -173,7 +173,7 @@ class Releases:
     def standing(self) -> Standing | None:
         """What `live.json` says."""
         path = self.directory / "live.json"
-        data = self.host.found(path).get(path)
+        data = content(self.host, path)
         if data is None:
             return None
         try:

@@ -36,8 +36,8 @@ def restore_over(
     """Carries a restore from `source` out under the environment's lock, with a backup of what is
     live first, into its own store."""
     command = f"backup restore {plan.backup.id}"
-    directory, holder = environment.host.directory, journal.holder(command)
-    with journal.host.lock(directory / LOCK, holder), journal.operation(command):
+    directory = environment.host.directory
+    with journal.alone(directory / LOCK, command) as holder:
         if backup_first:
             back_up_step(environment, database, store, journal, progress, f"before {command}")
         return restore(
@@ -64,8 +64,8 @@ def bring_table_back(
 ) -> TableBack:
     """One table beside the live one, under the environment's lock."""
     command = f"backup restore {backup.id} --table {table}"
-    directory, holder = environment.host.directory, journal.holder(command)
-    with journal.host.lock(directory / LOCK, holder), journal.operation(command):
+    directory = environment.host.directory
+    with journal.alone(directory / LOCK, command) as holder:
         return restore_table(
             backup,
             table,
@@ -89,9 +89,8 @@ def undo_restore(
     progress: Progress,
 ) -> Undone:
     """Swaps back under the environment's lock. Nothing is lost, so no backup is taken."""
-    command = "backup undo"
-    directory, holder = environment.host.directory, journal.holder(command)
-    with journal.host.lock(directory / LOCK, holder), journal.operation(command):
+    directory = environment.host.directory
+    with journal.alone(directory / LOCK, "backup undo") as holder:
         return undo(
             plan,
             database,
@@ -118,8 +117,7 @@ def take_back(
     """Takes migrations back, with a backup first."""
     settings = environment.database
     assert settings is not None
-    lock = journal.host.lock(environment.host.directory / LOCK, journal.holder("db rollback"))
-    with lock, journal.operation("db rollback"):
+    with journal.alone(environment.host.directory / LOCK, "db rollback"):
         if backup_first:
             back_up_step(environment, database, store, journal, progress, "before db rollback")
         return rollback(

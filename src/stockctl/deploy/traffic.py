@@ -24,6 +24,7 @@ from stockctl.system.compose import Rendered, Stack
 from stockctl.system.compose_release import PROXY
 from stockctl.system.container import Container
 from stockctl.system.haproxy import Counters, Maintenance, Route, Tls
+from stockctl.system.host import content
 from stockctl.system.http import Request, send
 
 COMPOSE_S = 600.0  # its image may have to be fetched
@@ -75,7 +76,7 @@ class Traffic:
         return haproxy.shares(self._text())
 
     def _text(self) -> str:
-        return self.site.host.found(self._config).get(self._config, b"").decode()
+        return (content(self.site.host, self._config) or b"").decode()
 
     def _rendered(self, routes: tuple[Route, ...], health: str) -> str:
         """For the container as it was made: what the settings say now may not be mounted yet."""
@@ -92,7 +93,7 @@ class Traffic:
     def maintenance(self) -> Maintenance | None:
         """What `deploy maintenance --on` has noted; it outlasts deploys."""
         path = self.site.maintenance_file
-        data = self.site.host.found(path).get(path)
+        data = content(self.site.host, path)
         if data is None:
             return None
         try:
@@ -154,7 +155,7 @@ class Traffic:
 
     def described(self) -> bytes:
         """The proxy as it was made; empty where there is none."""
-        return self.site.host.found(self.document).get(self.document, b"")
+        return content(self.site.host, self.document) or b""
 
     def declare(self, rendered: Rendered) -> None:
         """Writes down how the proxy is to be, before it is made."""

@@ -96,3 +96,8 @@ class Host(Protocol):
     @property
     def engine(self) -> str | None:
         """Its Docker engine as a DOCKER_HOST; None: what the environment says."""
+
+
+def content(host: Host, path: Path) -> bytes | None:
+    """What is in a file; None where there is none. Over SSH that is one question, not two."""
+    return host.found(path).get(path)

@@ -17,7 +17,7 @@ from stockctl.core.journal import Entry, Operation, Outcome, operations
 from stockctl.core.progress import Message, Reporter, silent
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Severity
-from stockctl.system.host import Holder, Host
+from stockctl.system.host import Holder, Host, content
 
 
 def operator() -> str:
@@ -79,6 +79,14 @@ class Journal:
             raise
         self._try(identity, command, Outcome.FINISHED, "", self._since(began))
 
+    @contextmanager
+    def alone(self, lock: Path, command: str) -> Iterator[Holder]:
+        """The block runs as one operation under a lock of the host; what it is given names us to
+        other locks. Raises Locked."""
+        holder = self.holder(command)
+        with self.host.lock(lock, holder), self.operation(command):
+            yield holder
+
     def _since(self, began: float) -> float:
         return round(self.clock.monotonic() - began, 3)
 
@@ -118,4 +126,4 @@ class Journal:
 
     def operations(self) -> list[Operation]:
         """What was done, oldest first."""
-        return operations(self.host.found(self.path).get(self.path, b"").splitlines())
+        return operations((content(self.host, self.path) or b"").splitlines())

@@ -21,7 +21,8 @@ from stockctl.system import lock_note, ssh_scripts
 from stockctl.system.host import Holder
 from stockctl.system.running import OnLine, Running, run
 from stockctl.system.ssh_address import Target
-from stockctl.system.ssh_line import Line, answering, end_input
+from stockctl.system.ssh_connection import CLOSE_S, Connection
+from stockctl.system.ssh_line import answering, end_input
 from stockctl.system.ssh_process import RemoteChild
 from stockctl.system.tunnel import Tunnels
 from stockctl.system.watchdog import SCRIPT
@@ -29,7 +30,6 @@ from stockctl.system.watchdog import SCRIPT
 if TYPE_CHECKING:
     from paramiko import Channel, SFTPClient
 
-CLOSE_S = 0.5
 ASKED_AT_ONCE = 100  # files; a command line has an end
 # Now and then a byte, so that sshd notices a network that went silent, which ends its TCP.
 _WATCHDOG = f'(while sleep 30 && echo; do :; done) & beat=$!\n{SCRIPT}kill "$beat" 2>/dev/null\n'
@@ -41,13 +41,9 @@ class SshHost:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.name = str(target.address)
-        self._line: Line | None = None
+        self._connection = Connection(target)
         self._watchdog: Channel | None = None
-        self._locks = 0
-        self._lock_lost = False  # with the line; nothing is done until its block has ended
-        self._mutex = threading.RLock()
-        self._attempts = 0
-        self._failure: tuple[str, str, str] | None = None  # of the newest attempt to connect
+        self._mutex = threading.Lock()  # of the watchdog
         self._tunnels = Tunnels(self._to_port, self._to_engine)
 
     def __enter__(self) -> SshHost:
@@ -57,20 +53,9 @@ class SshHost:
         self.close()
 
     def close(self) -> None:
-        """What still runs there is ended; locks are free. Whoever is still connecting, on a thread
-        that was left behind, is not waited for: that has nothing to end."""
+        """What still runs there is ended; locks are free."""
         self._tunnels.close()
-        if self._mutex.acquire(timeout=CLOSE_S):
-            try:
-                self._drop()
-            finally:
-                self._mutex.release()
-
-    def _drop(self) -> None:
-        with self._mutex:
-            if self._line is not None:
-                self._line.close()
-            self._line = self._watchdog = None
+        self._connection.close()
 
     def run(
         self,
@@ -152,17 +137,14 @@ class SshHost:
                 if said != b"ours\n":
                     raise HostFailed(f"{self.name}: cannot lock {path}: {_last_words(channel)}")
             channel.settimeout(None)
-            self._locks += 1
             try:
-                yield
+                with self._connection.holding():
+                    yield
             except BaseException:
                 with suppress(OSError, EOFError):
                     end_input(channel)
                     channel.status_event.wait(CLOSE_S)  # so that it is free for who comes next
                 raise
-            finally:
-                self._locks -= 1
-                self._lock_lost = self._lock_lost and self._locks > 0
             self._release(channel, path)
         finally:
             channel.close()
@@ -185,10 +167,10 @@ class SshHost:
 
     def sftp(self) -> SFTPClient:
         """A session for files, for whoever wants them as a store."""
-        return self._connected().sftp()
+        return self._connection.line().sftp()
 
     def require(self) -> None:
-        self._connected()
+        self._connection.line()
 
     def reach(self, host: str, port: int) -> tuple[str, int]:
         return "127.0.0.1", self._tunnels.port(host, port)
@@ -198,7 +180,7 @@ class SshHost:
         return self._tunnels.engine()
 
     def _to_port(self, host: str, port: int) -> Channel:
-        return self._connected().to(host, port)
+        return self._connection.line().to(host, port)
 
     def _to_engine(self) -> Channel:
         """As `DOCKER_HOST=ssh://` does it (docker/cli, cli/connhelper)."""
@@ -212,7 +194,7 @@ class SshHost:
     # What a RemoteChild needs of us.
 
     def open(self) -> Channel:
-        return self._connected().channel()
+        return self._connection.line().channel()
 
     def ask(self, script: str, *arguments: str, data: bytes = b"") -> bytes:
         code, stdout, stderr = self._ask(script, arguments, data)
@@ -235,35 +217,6 @@ class SshHost:
                 self._watchdog = self.open()
                 self._watchdog.exec_command(f"exec sh -c {shlex.quote(_WATCHDOG)}")
             self._watchdog.sendall(line.encode())
-
-    def _connected(self) -> Line:
-        """Several may ask at once: one connects, and its failure is that of all who waited."""
-        attempt = self._attempts
-        with self._mutex:
-            if self._line is not None and not self._line.alive:
-                self._drop()
-                self._lock_lost = self._locks > 0
-            if self._lock_lost:
-                raise HostFailed(
-                    f"the line to {self.name} was cut, and the lock is gone with it",
-                    hint="Look at the network, then run the command again.",
-                )
-            if self._line is None:
-                self._line = self._connect(attempt)
-            return self._line
-
-    def _connect(self, attempt: int) -> Line:
-        if attempt != self._attempts and self._failure is not None:
-            message, details, hint = self._failure
-            raise HostFailed(message, details=details, hint=hint)
-        self._failure = None
-        try:
-            return Line(self.target)
-        except HostFailed as error:
-            self._failure = (error.message, error.details, error.hint)
-            raise
-        finally:
-            self._attempts += 1
 
     def _do(self, doing: str, script: str, *arguments: str, data: bytes = b"") -> bytes:
         try:

@@ -40,7 +40,7 @@ class Writer(Protocol):
 
 
 class Store(Protocol):
-    """Every call either did what it says or raised StoreFailed with a hint."""
+    """Every call either did what it says or raised StoreFailed with a hint. Adapters inherit it."""
 
     def open_writer(self, name: str, expected_bytes: int = 0) -> AbstractContextManager[Writer]:
         """An object that appears on `commit()`; a block left without it leaves nothing.
@@ -51,9 +51,14 @@ class Store(Protocol):
 
     def put(self, name: str, data: bytes) -> None:
         """A small object, new or in place of the old one, atomically."""
+        with self.open_writer(name, len(data)) as writer:
+            writer.write(data)
+            writer.commit()
 
     def get(self, name: str) -> bytes:
         """A small object."""
+        with self.reader(name) as file:
+            return file.read()
 
     def names(self) -> tuple[str, ...]:
         """Everything that is wholly there, sorted."""

@@ -14,7 +14,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from stockctl.backup.stores.base import Entry, Writer, checked, is_name
+from stockctl.backup.stores.base import Entry, Store, Writer, checked, is_name
 from stockctl.core.errors import Locked, StoreFailed
 from stockctl.core.units import format_instant
 from stockctl.system.host import Holder
@@ -48,7 +48,7 @@ def _explained(doing: str) -> Iterator[None]:
         ) from error
 
 
-class DirectoryStore:
+class DirectoryStore(Store):
     """Files 0600 in a folder that it makes 0700. Links are refused, durable means fsync.
 
     A folder that is missing may be a disk that is not mounted, so to list it is a failure. With
@@ -86,15 +86,6 @@ class DirectoryStore:
             raw = _FileReader(path)
         with BufferedReader(raw) as file:
             yield file
-
-    def put(self, name: str, data: bytes) -> None:
-        with self.open_writer(name) as writer:
-            writer.write(data)
-            writer.commit()
-
-    def get(self, name: str) -> bytes:
-        with self.reader(name) as file:
-            return file.read()
 
     def names(self) -> tuple[str, ...]:
         return tuple(entry.name for entry in self._listed())

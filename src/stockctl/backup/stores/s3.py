@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
-from stockctl.backup.stores.base import Entry, Writer, checked, is_name
+from stockctl.backup.stores.base import Entry, Store, Writer, checked, is_name
 from stockctl.backup.stores.lease import LEASE_S, Leases
 from stockctl.backup.stores.s3_client import S3Options, connect, explained, listing
 from stockctl.backup.stores.s3_upload import PART_BYTES, Upload, abort, part_size
@@ -24,7 +24,7 @@ _RESUMES = 5  # of one object, where the connection breaks in the middle
 _READ = 1 << 20
 
 
-class S3Store:
+class S3Store(Store):
     """Objects under a prefix of a bucket, which must exist. Keys deeper down are not ours."""
 
     def __init__(
@@ -69,11 +69,6 @@ class S3Store:
         where = {"Bucket": self.bucket, "Key": self.key(checked(name))}
         with io.BufferedReader(_Download(self.client, where), _READ) as file:
             yield file
-
-    def put(self, name: str, data: bytes) -> None:
-        with self.open_writer(name, len(data)) as writer:
-            writer.write(data)
-            writer.commit()
 
     def get(self, name: str) -> bytes:
         return self.get_key(self.key(checked(name)))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from stockctl.backup.stores.base import Entry, Writer, checked, is_name
+from stockctl.backup.stores.base import Entry, Store, Writer, checked, is_name
 from stockctl.backup.stores.lease import LEASE_S, Leases
 from stockctl.backup.stores.sftp_file import Receiver, Sender
 from stockctl.core.errors import StoreFailed
@@ -33,7 +33,7 @@ _HINTS = {
 }
 
 
-class SftpStore:
+class SftpStore(Store):
     """Files 0600 in a folder that it makes 0700; written beside, then renamed. Links are refused.
 
     What was renamed is durable as far as that server makes it: SFTP has no word for the folder's
@@ -88,15 +88,6 @@ class SftpStore:
             raw = _Reader(self, Receiver(self.sftp.open(path, "rb"), size), path)
         with io.BufferedReader(raw, _READ) as file:
             yield file
-
-    def put(self, name: str, data: bytes) -> None:
-        with self.open_writer(name) as writer:
-            writer.write(data)
-            writer.commit()
-
-    def get(self, name: str) -> bytes:
-        with self.reader(name) as file:
-            return file.read()
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.entries())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+MINUTE, DAY = 60.0, 86_400.0
 MB = 1_000_000
 # https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND: half of
 # the 32-bit numbers are the past; the server refuses new ones three million before their end.

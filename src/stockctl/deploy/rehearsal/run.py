@@ -65,9 +65,7 @@ def rehearse(site: Site, store: Store, piece: Piece) -> Rehearsal:
     """Raises what restoring raises; what the new release does wrong is in the report."""
     name = site.environment.name
     backup = choose_backup(store, name)
-    command = f"deploy rehearse {piece.version}"
-    lock = site.host.lock(site.directory / LOCK, site.journal.holder(command))
-    with lock, site.journal.operation(command):
+    with site.journal.alone(site.directory / LOCK, f"deploy rehearse {piece.version}"):
         with staged(site, piece.rendered, piece.image_id, backup.server_version) as stage:
             found = _play(stage, store, backup, piece)
         detail = "" if found.ok else "not passed"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.answering import Quiet, serving
 from tests.e2e.ops.conftest import Small
 
 CANARY = "c4n4ry7Xk2Lq9Zt4Wb"
@@ -22,7 +22,7 @@ EVENTS = (
 )  # fmt: skip
 
 
-class Slack(http.server.BaseHTTPRequestHandler):
+class Slack(Quiet, http.server.BaseHTTPRequestHandler):
     texts: list[str] = []
     hangs = False
 
@@ -34,21 +34,14 @@ class Slack(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, form: str, *values: object) -> None:
-        pass
-
 
 @pytest.fixture
 def slack() -> Iterator[str]:
     Slack.texts, Slack.hangs = [], False
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slack)
     made.daemon_threads = True
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{made.server_address[1]}/services/{CANARY}"
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving(made):
+        yield f"http://127.0.0.1:{made.server_address[1]}/services/{CANARY}"
 
 
 def hook(small: Small, name: str, text: str) -> Path:

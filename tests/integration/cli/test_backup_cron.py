@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import http.server
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.answering import Quiet, serving
 
 
-class Switch(http.server.BaseHTTPRequestHandler):
+class Switch(Quiet, http.server.BaseHTTPRequestHandler):
     """A dead man's switch that remembers who called."""
 
     calls: list[str] = []
@@ -21,20 +21,12 @@ class Switch(http.server.BaseHTTPRequestHandler):
         self.send_response(404 if "gone" in self.path else 200)
         self.end_headers()
 
-    def log_message(self, *_args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def switch() -> Iterator[str]:
     Switch.calls = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Switch)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Switch)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def configure(project: Path, **keys: str) -> None:

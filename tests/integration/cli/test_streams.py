@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.answering import Quiet, serving
 from tests.children import untraced
 from tests.integration.cli.conftest import PROGRAM, Run, environment
 
 SMOKE = '[[smoke]]\nname = "slow"\npath = "/"\ntimeout = "30s"\n'
 
 
-class Hanging(http.server.BaseHTTPRequestHandler):
+class Hanging(Quiet, http.server.BaseHTTPRequestHandler):
     """Takes a request, says so, and never answers."""
 
     asked = threading.Event()
@@ -31,9 +32,6 @@ class Hanging(http.server.BaseHTTPRequestHandler):
         self.asked.set()
         self.leave.wait(30)
 
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
 
 @pytest.fixture
 def hanging() -> Iterator[str]:
@@ -41,13 +39,9 @@ def hanging() -> Iterator[str]:
     Hanging.leave.clear()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hanging)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    Hanging.leave.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}"
+        Hanging.leave.set()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.answering import Quiet, serving
 from tests.children import untraced
 from tests.remotes import missing
 
@@ -45,7 +46,7 @@ class Service(ThreadingHTTPServer):
     broken = False
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """`/login` gives a token, `/list` wants it, `/away` would lead elsewhere."""
 
     protocol_version = "HTTP/1.1"
@@ -77,26 +78,13 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except OSError:
-            pass
-
 
 @pytest.fixture
 def service() -> Iterator[Service]:
     server = Service(("127.0.0.1", 0), Handler)
     server.asked = Counter()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from xml.etree import ElementTree
 
 import pytest
+from tests.answering import Quiet, serving
 
 PROGRAM = Path(sys.executable).with_name("stockctl")
 CANARY = "canary-4f7e2a91c3"
@@ -26,7 +26,7 @@ class Server(ThreadingHTTPServer):
     users: list[str]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """`/users` makes one, `/users/NAME` knows it for whoever has the token; the rest misbehaves."""
 
     server: Server
@@ -85,30 +85,12 @@ class Handler(BaseHTTPRequestHandler):
     def answer_broken(self) -> None:
         self.reply(200, b'{"data": [1, 2')
 
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except OSError:
-            pass
-
-
-@contextmanager
-def serving(server: Server) -> Iterator[Server]:
-    server.users = []
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serving(Server(("127.0.0.1", 0), Handler)) as made:
+    made = Server(("127.0.0.1", 0), Handler)
+    made.users = []
+    with serving(made):
         yield made
 
 

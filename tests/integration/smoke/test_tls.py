@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
+from tests.answering import Quiet, serving
 
 from stockctl.smoke.tls import tls_outcomes
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """On plain HTTP it redirects where `Server.to` says; on TLS it is never asked anything."""
 
     def do_GET(self) -> None:
@@ -25,9 +25,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", to)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
 
 
 class Server(ThreadingHTTPServer):
@@ -50,12 +47,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return key, cert
 
 
-def serve(server: Server) -> Thread:
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    return thread
-
-
 @pytest.fixture
 def secured(certificate: tuple[Path, Path]) -> Iterator[Server]:
     key, cert = certificate
@@ -63,21 +54,15 @@ def secured(certificate: tuple[Path, Path]) -> Iterator[Server]:
     context.load_cert_chain(cert, key)
     server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = serve(server)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture
 def plain() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
-    thread = serve(server)
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 NOW = datetime.now(UTC)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.answering import Quiet, serving
 
 from stockctl.core.errors import EngineUnavailable, ToolFailed
 from stockctl.system.compose import RELEASE_LABEL
@@ -23,7 +23,7 @@ class Daemon(http.server.ThreadingHTTPServer):
     answers: dict[str, Answer]
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(Quiet, http.server.BaseHTTPRequestHandler):
     server: Daemon
 
     def do_GET(self) -> None:
@@ -43,9 +43,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_GET
     do_DELETE = do_GET
 
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
 
 Start = Callable[..., Engine]
 
@@ -54,8 +51,6 @@ Start = Callable[..., Engine]
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """`start({path: (status, body)})` gives an Engine that is connected to such a daemon."""
     daemon = Daemon(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=daemon.serve_forever)
-    thread.start()
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{daemon.server_port}")
     engine = Engine(timeout_s=1)
 
@@ -64,11 +59,9 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         daemon.answers = {"/version": (200, version), **answers}
         return engine
 
-    yield made
-    engine.close()
-    daemon.shutdown()
-    thread.join()
-    daemon.server_close()
+    with serving(daemon):
+        yield made
+        engine.close()
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:

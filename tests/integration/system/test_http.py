@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.server
 import select
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests.answering import Quiet, serving
 
 from stockctl.system.http import BODY_LIMIT_BYTES, Request, Response, send
 
@@ -20,7 +20,7 @@ class Server(http.server.ThreadingHTTPServer):
     sent = 0
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(Quiet, http.server.BaseHTTPRequestHandler):
     """A path for each kind of misbehaviour."""
 
     server: Server
@@ -110,26 +110,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_bytes(self) -> None:
         self.reply(200, b"\xff\x1b[31m")
 
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except OSError:
-            pass
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     made = Server(("127.0.0.1", 0), Handler)
     made.asked = []
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving(made):
+        yield made
 
 
 @pytest.fixture

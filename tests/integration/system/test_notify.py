@@ -5,17 +5,17 @@ from __future__ import annotations
 import http.server
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests.answering import Quiet, serving
 
 from stockctl.core.secret import Secret
 from stockctl.system.notify import Notice, deliver, escaped, webhook
 
 
-class Hook(http.server.BaseHTTPRequestHandler):
+class Hook(Quiet, http.server.BaseHTTPRequestHandler):
     got: list[tuple[str, str, bytes]] = []
 
     def do_POST(self) -> None:
@@ -41,21 +41,14 @@ class Hook(http.server.BaseHTTPRequestHandler):
         except OSError:
             pass
 
-    def log_message(self, form: str, *values: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[str]:
     Hook.got = []
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     made.daemon_threads = True
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{made.server_address[1]}"
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving(made):
+        yield f"http://127.0.0.1:{made.server_address[1]}"
 
 
 def test_a_message_arrives_as_slack_wants_it(server: str) -> None:

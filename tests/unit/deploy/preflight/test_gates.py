@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tests.answering import Quiet, serving
 from tests.conftest import FakeClock, Recorder
 from tests.unit.backup.test_catalog import add
 
@@ -36,16 +36,13 @@ from stockctl.system.local import LocalHost
 DAY = 86400.0
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """Answers its server's status."""
 
     def do_GET(self) -> None:
         self.send_response(self.server.status)  # type: ignore[attr-defined]
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
 
 
 class Health(ThreadingHTTPServer):
@@ -54,13 +51,8 @@ class Health(ThreadingHTTPServer):
 
 @pytest.fixture
 def health() -> Iterator[Health]:
-    server = Health(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Health(("127.0.0.1", 0), Handler)) as server:
+        yield server
 
 
 Make = Callable[..., Preflight]

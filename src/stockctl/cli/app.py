@@ -19,6 +19,7 @@ import typer
 from stockctl import __version__
 from stockctl.cli.command import PlainGroup
 from stockctl.cli.session import Session
+from stockctl.cli.signals import stay_awake
 from stockctl.cli.verb import absorb, global_parameters, sign
 from stockctl.core.errors import (
     Bug,
@@ -117,6 +118,7 @@ app.callback()(_root)
 def main() -> None:
     """The entry point."""
     gc.set_threshold(ALLOCATIONS)
+    stay_awake()
     for name in ("stdin", "stdout", "stderr"):  # None where the caller has closed it
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"

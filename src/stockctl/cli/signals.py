@@ -1,4 +1,10 @@
-"""Signals that end us, raised where that does no harm: never in the middle of an import.
+"""Signals that end us: never lost, and never raised in the middle of an import.
+
+Python only notes a signal, and looks for it between two steps of the main thread. One that comes
+after the last look and before a call that blocks is seen when that call returns
+(https://docs.python.org/3/library/signal.html, "Execution of Python signal handlers"), which may be
+never: of a machine that is busy, a Ctrl-C in ten was lost like that. So a thread hears of each
+signal, and for a second interrupts whatever the main thread waits for.
 
 We import late, so a signal often comes while Python imports. What is raised there can leave the
 import lock held (importlib._bootstrap, `_get_module_lock`), and then each import in another thread
@@ -8,13 +14,41 @@ that the way back needs. So a signal that comes during an import waits for its e
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 from types import FrameType
 
 from stockctl.core.errors import Terminated
 
 AGAIN_S = 0.01
+_NUDGE = signal.SIGURG  # nobody else sends it, and by default it does nothing
+_NUDGES, _NUDGE_S = 20, 0.05
 _IMPORTING = "<frozen importlib"
+
+
+def stay_awake() -> None:
+    """To be called once by the program, on the main thread."""
+    heard, written = os.pipe()
+    os.set_blocking(written, False)
+    signal.signal(_NUDGE, _nothing)
+    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    main = threading.get_ident()
+    threading.Thread(target=_nudge, args=(heard, main), daemon=True).start()
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """An ignored signal would interrupt nothing."""
+
+
+def _nudge(heard: int, main: int) -> None:
+    while True:
+        if set(os.read(heard, 4096)) == {_NUDGE}:
+            continue
+        for _ in range(_NUDGES):
+            time.sleep(_NUDGE_S)
+            signal.pthread_kill(main, _NUDGE)
 
 
 class Ending:

@@ -1,4 +1,4 @@
-"""Ended while Python imports: everything that the way out needs can still be imported."""
+"""Ended at any moment: a signal is never lost, and what the way out needs can still be imported."""
 
 from __future__ import annotations
 
@@ -57,9 +57,27 @@ other.join(20)
 print("hangs" if other.is_alive() else "imports", flush=True)
 """
 
+# The signal reaches another thread, as if it had come just before the main thread began to wait.
+UNSEEN = """\
+import queue, signal, sys, threading
+from stockctl.cli.signals import Ending, stay_awake
+from stockctl.core.errors import Terminated
+stay_awake()
+Ending().install()
+def interrupt():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.Signals(int(sys.argv[2])))
+threading.Thread(target=interrupt, daemon=True).start()
+print("ready", flush=True)
+try:
+    queue.SimpleQueue().get()
+except (KeyboardInterrupt, Terminated) as end:
+    print(type(end).__name__)
+"""
 
-def start(script: str, folder: Path) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", script, str(folder)]
+
+def start(script: str, folder: Path, *more: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", script, str(folder), *more]
     pipe = subprocess.PIPE
     return subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, env=untraced())
 
@@ -104,3 +122,24 @@ def test_signals_during_imports_leave_no_lock_behind(tmp_path: Path) -> None:
         thread.join()
         process.communicate(timeout=30)
     assert said == "imports\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGINT, "KeyboardInterrupt"),
+        (signal.SIGTERM, "Terminated"),
+        (signal.SIGHUP, "Terminated"),
+    ],
+)
+def test_one_that_came_just_before_a_wait_without_end_ends_it(
+    tmp_path: Path, number: signal.Signals, said: str
+) -> None:
+    with start(UNSEEN, tmp_path, str(int(number))) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            out, _ = process.communicate("now\n", timeout=20)
+        finally:
+            process.kill()
+    assert out == f"{said}\n"

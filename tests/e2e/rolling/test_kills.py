@@ -73,7 +73,7 @@ def test_haproxy_is_killed_and_comes_back(shared: Shop) -> None:
 
 def test_two_operators_at_once(shared: Shop) -> None:
     with shared.load() as load:
-        first = shared.start_to(f"v{next(_versions)}", START_DELAY_S="3")
+        first = shared.start_to(f"v{next(_versions)}", START_DELAY_S="10")
         shared.until(first, "✓ start")
         second = shared.to(f"v{next(_versions)}")
         _, err = first.communicate(timeout=60)

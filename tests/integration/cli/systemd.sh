@@ -1,20 +1,29 @@
 #!/bin/sh
-# systemd.sh PROJECT: systemd as process 1 of namespaces of its own, until its parent ends. It knows no unit of this
-# machine (systemd-tmpfiles, say, would empty /tmp), and sees /tmp, /run and /etc/systemd of its own.
+# systemd.sh FOLDER…: systemd as process 1 of namespaces of its own, until its parent ends. It knows no unit of this
+# machine (systemd-tmpfiles, say, would empty /tmp), and sees /tmp, /run and /etc/systemd of its own, and the FOLDERs.
 set -eu
-project=$1
 mount --make-rprivate /
 mount -t proc proc /proc
 mount --bind /etc /etc
 mount -o remount,bind,ro /etc
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir /run/project /run/none
-mount --bind "$project" /run/project
+mkdir /run/none
+number=0
+for folder; do
+  number=$((number + 1))
+  mkdir "/run/kept$number"
+  mount --bind "$folder" "/run/kept$number"
+done
 for folder in /tmp /var/lib/systemd /etc/systemd/system; do
   mount -t tmpfs -o mode=1777 tmpfs "$folder"
 done
-mkdir -p "$project" /var/lib/systemd/timers
-mount --bind /run/project "$project"
+mkdir -p /var/lib/systemd/timers
+number=0
+for folder; do
+  number=$((number + 1))
+  mkdir -p "$folder"
+  mount --bind "/run/kept$number" "$folder"
+done
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
 else

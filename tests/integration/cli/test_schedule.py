@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.cli.conftest import PROGRAM, environment
+from tests.integration.cli.conftest import PROGRAM, REPOSITORY, environment
 from tests.remotes import missing, within
 
 # A spool, a pid file and system tables of its own: no cron of this machine is touched.
@@ -71,7 +71,7 @@ def systemd(project: Path) -> Iterator[list[str]]:
     start = f'echo $$ > "{group}/cgroup.procs"; exec setpriv --pdeathsig KILL unshare "$@"'
     script = Path(__file__).with_name("systemd.sh")
     process = subprocess.Popen(
-        ["sh", "-c", start, "sh", *spaces, "sh", script, project],
+        ["sh", "-c", start, "sh", *spaces, "sh", script, REPOSITORY, project],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -20,8 +20,9 @@ whole = True
 ONE = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from stockctl.cli.signals import Ending
+from stockctl.cli.signals import Ending, stay_awake
 from stockctl.core.errors import Terminated
+stay_awake()
 ending = Ending()
 ending.install()
 try:
@@ -35,7 +36,8 @@ except (KeyboardInterrupt, Terminated) as end:
 MANY = """\
 import signal, sys, threading
 sys.path.insert(0, sys.argv[1])
-from stockctl.cli.signals import Ending
+from stockctl.cli.signals import Ending, stay_awake
+stay_awake()
 Ending().install()
 print("ready", flush=True)
 last, ended, quiet = 0, False, False

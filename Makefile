@@ -6,6 +6,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.installed
 WORKERS ?= 4
+# how many failed tests may be repeated, alone: docs/testing.md
+AGAIN ?= 0
 
 .PHONY: help setup demo test campaign check docs lock bench testbed image clean
 
@@ -37,9 +39,10 @@ check: $(STAMP) ## format, lint, types, layers, generated pages, unit tests; und
 
 test: $(STAMP) ## everything, on a real engine and real servers, with coverage
 	@tests/testbed/up.sh || { echo "make test needs a Docker engine with Compose: $$(docker version 2>&1 | tail -1)" >&2; exit 1; }
-	@rm -f .coverage .coverage.*
+	@rm -f .coverage .coverage.* .pytest_cache/v/cache/lastfailed
 	@base=$$(mktemp -d); trap 'rm -rf "$$base"' EXIT; \
-	  $(BIN)/pytest -n $(WORKERS) --dist worksteal --basetemp="$$base" --cov --cov-report=term tests
+	  $(BIN)/pytest -n $(WORKERS) --dist worksteal --basetemp="$$base" --cov --cov-report=term tests \
+	  || $(BIN)/python tests/again.py $$? $(AGAIN)
 
 campaign: $(STAMP) ## kills and faults at every step, exhaustively; takes long
 	@tests/testbed/up.sh

@@ -17,6 +17,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from stockctl import __version__
+from stockctl.cli import plain_signs
 from stockctl.cli.command import PlainGroup
 from stockctl.cli.session import Session
 from stockctl.cli.signals import stay_awake
@@ -123,8 +124,9 @@ def main() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    plain_signs.register()
     for stream in (sys.stdout, sys.stderr):  # a ✓ must not be an error where there is only ASCII
-        cast("TextIOWrapper", stream).reconfigure(errors="backslashreplace")
+        cast("TextIOWrapper", stream).reconfigure(errors=plain_signs.NAME)
     code = run(sys.argv[1:])
     gc.freeze()  # or Python looks for cycles in all of it before it exits: 20 ms of `env validate`
     sys.exit(code)

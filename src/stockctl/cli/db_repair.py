@@ -94,7 +94,9 @@ def _list(session: Session, found: Status, *, only_listed: bool) -> Result:
         for entry, situation in repairable(found)
     ]
     if not only_listed:
-        raise UsageError(_NEEDED, details="\n".join(lines), hint="Look first: stockctl db status")
+        raise UsageError(
+            _NEEDED, details="\n".join(lines), hint="Look first: stockctl db status ENV"
+        )
     for line in lines or ["nothing to repair"]:
         session.output.line(line)
     choices = [

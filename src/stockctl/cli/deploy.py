@@ -80,7 +80,7 @@ class DeployGroup(PlainGroup):
             project = ctx.obj.project()
             if verb in project.names():
                 raise ConfigurationError(
-                    f"{verb} is a verb of stockctl deploy, and an environment is called so",
+                    f"{verb} is a verb of `stockctl deploy`, and an environment is called so",
                     where=Where(project.label(project.file(verb))),
                     hint=f"Give that file another name: environments/my-{verb}.toml, say.",
                 )

@@ -131,7 +131,7 @@ def _standard(root: Path) -> list[Path]:
     if first is None:
         raise UsageError(
             f"no compose file in {root}",
-            hint="Go to where it is, or name it: stockctl env init --compose FILE",
+            hint="Go to where it is, or name it: stockctl env init ENV --compose FILE",
         )
     override = next((root / name for name in _OVERRIDES if (root / name).is_file()), None)
     return [first, *([override] if override else [])]
@@ -192,7 +192,10 @@ def _ask_compose(files: Sequence[Path], root: Path) -> tuple[dict[str, Any], dic
 def _run(command: Command) -> dict[str, Any]:
     done = LocalHost().run(command, timeout_s=COMPOSE_S, check=False)
     if "is not a docker command" in done.stderr or "unknown shorthand flag" in done.stderr:
-        raise EngineUnavailable("Docker Compose v2 is not on this machine", hint="stockctl doctor")
+        raise EngineUnavailable(
+            "Docker Compose v2 is not on this machine",
+            hint="Install Docker's Compose plugin; then this works: docker compose version",
+        )
     if not done.ok:
         raise ConfigurationError("Docker Compose refuses the compose files", details=done.stderr)
     try:

@@ -57,7 +57,7 @@ def _section(section: Section, clean: Clean, width: int, *, short: bool) -> Iter
         yield ((f"{GAP}none", ""),)
     left = len(section.wanting) - len(rows)
     if short and left > 0:
-        yield ((f"{GAP}and {left} more: stockctl db inspect --{section.part}", ""),)
+        yield ((f"{GAP}and {left} more: stockctl db inspect ENV --{section.part}", ""),)
 
 
 def _noted(notes: Sequence[Note], clean: Clean, width: int) -> Iterator[Line]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from stockctl.cli.findings import LONGEST_QUOTE, Line, lines
 from stockctl.cli.table import Row, Styled, aligned, spilled
 from stockctl.core.errors import StockctlError
+from stockctl.core.hint import addressed
 from stockctl.core.redact import Redactor
 from stockctl.core.report import Finding
 
@@ -39,6 +40,7 @@ class Output:
         self.as_json = as_json
         self.quiet = quiet
         self.redactor = Redactor()
+        self.environment: str | None = None  # whose name commands in hints are completed with
         self._plain = no_color or bool(os.environ.get("NO_COLOR"))
 
     @property
@@ -85,7 +87,9 @@ class Output:
 
     def clean(self, text: str) -> str:
         """Fit to be shown: secrets masked, control characters and commands to a CI runner gone."""
-        safe = self.redactor.text(text)  # before, since a secret may hold a tab
+        safe = self.redactor.text(
+            addressed(text, self.environment)
+        )  # before, since a secret may hold a tab
         bare = _CONTROL.sub(_replace_control, safe)
         if bare != safe:  # after, since an escape may stand within one
             bare = self.redactor.text(bare)
@@ -185,6 +189,8 @@ class Output:
         masked = document if safe else self.redactor.data(document)
         unicode = "utf" in (sys.stdout.encoding or "").lower()
         text = json.dumps(masked, ensure_ascii=not unicode, default=str)
+        name = self.environment and json.dumps(self.environment)[1:-1]
+        text = addressed(text, name)
         # the same document, but none of its lines is a command to a CI runner
         self.write(text.replace("##[", "##\\u005b").replace("##vso[", "##vso\\u005b") + "\n")
 

@@ -109,7 +109,8 @@ class TerminalReporter:
         waited = format_duration(now - started)
         text = Text(output.clean(f"{name}  {waited}  {self._beside}"), no_wrap=True)
         if self._status is None:
-            self._status = output.err.status(text, spinner="dots")
+            spinner = "dots" if output.err.encoding.startswith("utf") else "line"
+            self._status = output.err.status(text, spinner=spinner)
             self._status.start()
         else:
             self._status.update(text)

@@ -48,7 +48,7 @@ class Session:
         self.quiet = False
         self.verbose = False
         self.command = ""
-        self.environment: str | None = None
+        self._environment: str | None = None
         self.program: tuple[str, ...] = ()  # what came after `--`, for a verb that runs it
         self.ending = Ending()
         self.clock = SystemClock()
@@ -61,7 +61,19 @@ class Session:
     def output(self) -> Output:
         if self._output is None:
             self._output = Output(as_json=self.as_json, no_color=self.no_color, quiet=self.quiet)
+            self._output.environment = self.environment
         return self._output
+
+    @property
+    def environment(self) -> str | None:
+        """The name of the one that the command is about."""
+        return self._environment
+
+    @environment.setter
+    def environment(self, name: str | None) -> None:
+        self._environment = name
+        if self._output is not None:
+            self._output.environment = name
 
     @property
     def reporter(self) -> TerminalReporter:

@@ -110,5 +110,5 @@ def _refuse_a_ledger(applied: list[str]) -> None:
         raise Refused(
             f"{len(applied)} migrations are recorded in this database already, the last one"
             f" {applied[-1]}: it needs no baseline",
-            hint="See: stockctl db status",
+            hint="See: stockctl db status ENV",
         )

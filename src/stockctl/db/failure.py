@@ -13,8 +13,8 @@ from stockctl.db.statements import position, split
 
 _WIDTH = 100
 _LOST = (
-    "The connection was lost. When the server can be reached again: stockctl db status says how far"
-    " it got, and the command can be run again."
+    "The connection was lost. When the server can be reached again: stockctl db status ENV says how"
+    " far it got, and the command can be run again."
 )
 
 HINTS: dict[type[psycopg.Error], str] = {

@@ -128,7 +128,7 @@ def _state(identity: str, file: Migration | None, record: Record | None, head: s
 
 
 def _advice(state: State, identity: str, record: Record | None, head: str | None) -> str:
-    repair = f"stockctl db repair --migration {identity} --as"
+    repair = f"stockctl db repair ENV --migration {identity} --as"
     match state:
         case State.CHANGED:
             return (
@@ -144,7 +144,7 @@ def _advice(state: State, identity: str, record: Record | None, head: str | None
         case State.OUT_OF_ORDER:
             return (
                 f"give it a number after {head}: it came later; or apply it as it is:"
-                " stockctl db migrate --allow-out-of-order"
+                " stockctl db migrate ENV --allow-out-of-order"
             )
         case State.DIRTY if record is not None:
             return dirty_advice(identity, record.stage, record.running or "")
@@ -158,8 +158,8 @@ def dirty_advice(identity: str, stage: Stage, running: str) -> str:
     """The way out of a statement that ran outside a transaction and did not end well."""
     verb = "migrate" if stage is Stage.APPLYING else "rollback"
     if concurrent_index(running):
-        return f"run stockctl db {verb} again: it clears away what is left and starts over"
+        return f"run stockctl db {verb} ENV again: it clears away what is left and starts over"
     return (
         "look whether its statement took effect, undo by hand what did by half, then say how it"
-        f" is: stockctl db repair --migration {identity} --as applied|reverted"
+        f" is: stockctl db repair ENV --migration {identity} --as applied|reverted"
     )

@@ -95,7 +95,7 @@ def _refuse_dependent(migration: Migration, left: list[Migration]) -> None:
             raise Refused(
                 f"{migration.id} ({migration.phase}) comes after {other.id} ({other.phase}),"
                 " which is not applied yet and not of the phase that was asked for",
-                hint=f"Apply {other.id} first: stockctl db migrate --phase {other.phase}",
+                hint=f"Apply {other.id} first: stockctl db migrate ENV --phase {other.phase}",
             )
 
 
@@ -143,7 +143,7 @@ def _refuse(entries: Iterable[Entry], verb: str) -> None:
         raise Refused(
             f"cannot {verb}: the database and the files contradict each other",
             details="\n".join(lines),
-            hint="Nothing was changed. See: stockctl db status",
+            hint="Nothing was changed. See: stockctl db status ENV",
         )
 
 
@@ -155,5 +155,5 @@ def find(wanted: str, known: Sequence[str]) -> str:
     near = get_close_matches(wanted, known, n=1)
     raise UsageError(
         f"no migration {wanted!r} to go to",
-        hint=f"Did you mean {near[0]}?" if near else "See: stockctl db status",
+        hint=f"Did you mean {near[0]}?" if near else "See: stockctl db status ENV",
     )

@@ -150,7 +150,7 @@ def plan_repair(status: Status, files: Sequence[Migration], wanted: str, choice:
     if situation is None:
         raise Refused(
             f"{identity} is {entry.state}: there is nothing to repair",
-            hint=entry.advice or "See: stockctl db status",
+            hint=entry.advice or "See: stockctl db status ENV",
         )
     if choice not in WAYS[situation]:
         raise UsageError(
@@ -183,7 +183,7 @@ def repair(
         if entry is None or situation_of(entry) is not plan.situation:
             raise Refused(
                 f"{plan.id} has changed since the repair was planned",
-                hint="See: stockctl db status",
+                hint="See: stockctl db status ENV",
             )
         _refuse_untrue(session, entry, plan)
         session.record(plan.way.marks(session.connection, plan.file, plan.id, session.who))
@@ -203,5 +203,5 @@ def _refuse_untrue(session: Session, entry: Entry, plan: Repair) -> None:
     name = found.name if found else index.name
     raise Refused(
         f"{plan.id} cannot be taken as {plan.choice}: the index {name} {what}",
-        hint="stockctl db migrate deals with it: it clears away what is left and starts over.",
+        hint="stockctl db migrate ENV deals with it: it clears away what is left and starts over.",
     )

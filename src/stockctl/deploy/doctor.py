@@ -40,7 +40,7 @@ def _ask(name: str, question: Callable[[], str]) -> Check:
         return Check(name, True, question())
     except StockctlError as error:
         detail = "\n".join(filter(None, (str(error), error.details)))
-        hint = error.hint.replace("stockctl doctor", "").strip()  # people are here already
+        hint = error.hint.replace("stockctl doctor ENV", "").strip()  # people are here already
         return Check(name, False, detail, hint)
 
 

@@ -121,11 +121,14 @@ def _last_replacement(releases: list[Release]) -> float | None:
 def _way_back(site: Site, plan: DeployPlan) -> str:
     if plan.previous is None:
         return "none: it is the first release; if it fails it is removed again"
+    name = site.environment.name
     before = f"{plan.previous.id} ({plan.previous.version})"
-    text = f"to {before}, code and configuration: stockctl deploy rollback"
+    text = f"to {before}, code and configuration: stockctl deploy rollback {name}"
     if site.rolling:
         soak = format_duration(site.environment.deploy.soak)
         text += f"; for {soak} it runs on, and going back is a switch"
     if plan.waiting:
-        text += f"; closed by stockctl deploy contract, which applies {', '.join(plan.waiting)}"
+        text += (
+            f"; closed by stockctl deploy contract {name}, which applies {', '.join(plan.waiting)}"
+        )
     return text

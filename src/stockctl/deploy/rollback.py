@@ -174,7 +174,9 @@ def _note_schema(error: BaseException, reverted: tuple[Reverted, ...]) -> None:
     """The code comes back after a failure, the schema does not: whoever reads it has to know."""
     if reverted:
         names = ", ".join(each.id for each in reverted)
-        error.add_note(f"the schema stays taken back: {names}; forward again: stockctl db migrate")
+        error.add_note(
+            f"the schema stays taken back: {names}; forward again: stockctl db migrate ENV"
+        )
 
 
 def _named(site: Site, release_id: str) -> Release:

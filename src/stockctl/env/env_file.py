@@ -87,9 +87,11 @@ def _missing(file: Path, project: Project, layers: Layers) -> Finding | None:
         return None
     example = file.with_name(f"{file.name}.example")
     if vault.is_sealed(file):
-        fix = "stockctl env generate makes it, stockctl env seal makes it of a plaintext one."
+        fix = (
+            "stockctl env generate ENV makes it, stockctl env seal ENV makes it of a plaintext one."
+        )
     elif is_there(example):
-        fix = f"stockctl env generate makes it of {project.label(example)}; fill in the rest."
+        fix = f"stockctl env generate ENV makes it of {project.label(example)}; fill in the rest."
     else:
         fix = "Create it with one KEY=value a line, mode 0600."
     return Finding("C006", Severity.ERROR, f"env_file: {why}", layers.where(("env_file",)), fix)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stockctl.core.errors import Where
+from stockctl.core.hint import addressed
 from stockctl.core.report import Finding
 from stockctl.core.secret import Secret
 from stockctl.env import ignores, vault
@@ -56,7 +57,7 @@ def validate(
     inside: dict[str, frozenset[int]] = {}
     for name in names:
         subject = subjects.get(name)
-        findings |= _of_one(attempts[name], subject)
+        findings |= {_addressed(each, name) for each in _of_one(attempts[name], subject)}
         texts |= attempts[name].texts
         if subject is not None:
             texts |= _texts(subject)
@@ -74,6 +75,11 @@ def _of_one(attempt: Attempt, subject: Subject | None) -> set[Finding]:
     told = _rules(subject)
     missing = {each.about for each in told if each.code == "E003"} | named_anyhow(subject)
     return {each for each in found if each.code != "C005" or each.about not in missing} | told
+
+
+def _addressed(finding: Finding, name: str) -> Finding:
+    fix = addressed(finding.fix, name)
+    return finding if fix == finding.fix else replace(finding, fix=fix)
 
 
 def _quoted(findings: list[Finding], texts: Mapping[str, str]) -> list[Finding]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60
 SILENT_S = 30 * 86400
-_HINT = "Is it running, and may you use it? stockctl doctor"
+_HINT = "Is it running, and may you use it? stockctl doctor ENV"
 
 
 def load_sdk() -> None:

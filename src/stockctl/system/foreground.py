@@ -45,7 +45,7 @@ def _running(command: Command) -> Iterator[subprocess.Popen[bytes]]:
         hint = "apt-get install postgresql-client, or set database.service: its container has one."
         raise ToolMissing(
             f"{program} is not on this machine",
-            hint=hint if program.endswith("psql") else "stockctl doctor",
+            hint=hint if program.endswith("psql") else "stockctl doctor ENV",
         ) from None
     except OSError as error:
         raise ToolFailed(f"{program} does not start: {error.strerror}") from None

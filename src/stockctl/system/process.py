@@ -66,7 +66,7 @@ class Child:
             if command.directory is not None and not command.directory.is_dir():
                 raise HostFailed(f"no such folder: {command.directory}") from error
             raise ToolMissing(
-                f"{command.argv[0]} is not on this machine", hint="stockctl doctor"
+                f"{command.argv[0]} is not on this machine", hint="stockctl doctor ENV"
             ) from error
         except OSError as error:
             raise ToolFailed(f"{command.argv[0]} does not start: {error.strerror}") from error

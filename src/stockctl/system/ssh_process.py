@@ -234,7 +234,7 @@ def _does_not_start(command: Command, said: str, machine: str) -> Exception:
         return HostFailed(f"no such folder on {machine}: {command.directory}")
     if said == "denied":
         return ToolFailed(f"{command.argv[0]} does not start: Permission denied")
-    return ToolMissing(f"{command.argv[0]} is not on {machine}", hint="stockctl doctor")
+    return ToolMissing(f"{command.argv[0]} is not on {machine}", hint="stockctl doctor ENV")
 
 
 def _exit_code(channel: Any) -> int | None:

@@ -165,6 +165,23 @@ def test_where_there_is_only_ascii_nothing_fails(stockctl: Run) -> None:
     assert ended.document["environment"] == "ümlaut"
 
 
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+)
+def test_ticks_are_words_where_there_is_only_ascii(stockctl: Run, locale: dict[str, str]) -> None:
+    ended = stockctl("doctor", "local", **locale)
+    lines = ended.out.splitlines()
+    assert any(line.startswith("ok database") for line in lines), ended.err
+    assert ended.out.isascii()
+    assert "\\u" not in ended.out + ended.err
+    refused = stockctl("db", "status", "nowhere", **locale)
+    assert "\n-> " in refused.err
+
+
 def test_a_name_that_is_no_text_is_still_one_document(stockctl: Run) -> None:
     ended = stockctl("env", "show", "a\udcff", "--json")
     assert ended.code == 2

@@ -325,7 +325,7 @@ def test_another_statement_that_failed_needs_a_person(precious: Database, folder
     write(folder, "0001_fill", "-- transactional: false\nCALL fill();")
     with pytest.raises(MigrationFailed, match="division by zero") as caught:
         run(precious, folder)
-    way_out = "stockctl db repair --migration 0001_fill --as applied|reverted"
+    way_out = "stockctl db repair ENV --migration 0001_fill --as applied|reverted"
     assert way_out in caught.value.hint
     with pytest.raises(Refused) as refused:
         run(precious, folder)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from stockctl.cli.output import LONG, Output
 from stockctl.cli.reporter import DETAIL, TerminalReporter, folded
+from stockctl.cli.session import Session
 from stockctl.cli.table import Row
-from stockctl.core.errors import StockctlError, Where
+from stockctl.core.errors import Refused, StockctlError, Where
 from stockctl.core.progress import Line, Message, StepEnded, StepStarted, Transferred
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
@@ -183,3 +184,18 @@ def test_a_long_table_is_lined_up_and_clean(capsys: pytest.CaptureFixture[str]) 
 def test_what_a_step_says_stays_in_its_column(room: int, expected: list[str]) -> None:
     found = folded("11 checks, before it gets requests", room).split("\n")
     assert found == [expected[0], *(" " * DETAIL + line for line in expected[1:])]
+
+
+def test_a_hint_names_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session()
+    session.fail(Refused("first", hint="See: stockctl db status ENV"))
+    session.environment = "prod"
+    session.fail(Refused("second", hint="See: stockctl db status ENV"))
+    err = capsys.readouterr().err
+    assert "→ See: stockctl db status ENV\n" in err  # nobody said which
+    assert "→ See: stockctl db status prod\n" in err
+    other = Session()
+    other.as_json, other.environment = True, 'a"b'
+    other.fail(Refused("third", hint="See: stockctl db status ENV"))
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"]["hint"] == 'See: stockctl db status a"b'

@@ -12,10 +12,10 @@ from stockctl.deploy.doctor import _ask
     ("hint", "shown"),
     [
         (
-            "Is it running, and may you use it? stockctl doctor",
+            "Is it running, and may you use it? stockctl doctor ENV",
             "Is it running, and may you use it?",
         ),
-        ("stockctl doctor", ""),
+        ("stockctl doctor ENV", ""),
         ("apt-get install git", "apt-get install git"),
     ],
 )

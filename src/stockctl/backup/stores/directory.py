@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _BEGIN_BYTES = 8 << 20
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part")
 _HINTS = {
-    errno.ENOSPC: "The disk is full: free space, or prune (`stockctl backup prune --plan`).",
-    errno.EDQUOT: "The quota is used up: free space, or prune (`stockctl backup prune --plan`).",
+    errno.ENOSPC: "The disk is full: free space, or prune (`stockctl backup prune ENV --plan`).",
+    errno.EDQUOT: "Over the quota: free space, or prune (`stockctl backup prune ENV --plan`).",
     errno.EACCES: "The folder must belong to the user who runs stockctl.",
     errno.EPERM: "The folder must belong to the user who runs stockctl.",
     errno.EIO: "The disk or its connection may be failing: look at the kernel's messages (dmesg).",

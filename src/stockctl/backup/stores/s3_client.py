@@ -157,12 +157,12 @@ def _refused(doing: str, error: Any) -> StoreFailed:
     said = error.response.get("Error", {})
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     if code in ("404", "NoSuchKey", "NotFound"):
-        return StoreFailed(f"cannot {doing}: it is not there", hint="stockctl backup list")
+        return StoreFailed(f"cannot {doing}: it is not there", hint="stockctl backup list ENV")
     if code in ("403", "Forbidden"):
         code = "AccessDenied"
     hint = _HINTS.get(code, "")
     if _FULL.search(f"{code} {message}"):
-        hint = "The store is full: make room, or prune (`stockctl backup prune --plan`)."
+        hint = "The store is full: make room, or prune (`stockctl backup prune ENV --plan`)."
     return StoreFailed(f"cannot {doing}: {code} {message}".rstrip(), hint=hint)
 
 

@@ -117,7 +117,7 @@ def advise(node: LockNode) -> str:
     if node.depth:
         return f"waits for {', '.join(map(str, node.blocked_by))}: nothing to do here"
     if node.pid == 0:
-        return "stockctl db inspect --connections names it: ROLLBACK PREPARED or COMMIT PREPARED"
+        return "stockctl db inspect ENV --connections names it: ROLLBACK or COMMIT PREPARED"
     if node.state.startswith("idle"):
         return f"does nothing and holds its locks: SELECT pg_terminate_backend({node.pid});"
     return f"wait until it is done, or SELECT pg_cancel_backend({node.pid});"

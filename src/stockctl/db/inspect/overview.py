@@ -99,7 +99,7 @@ def _read(reader: Reader, limits: Limits, part: Part, key: str, read: Read) -> S
         rows, notes = read(reader, limits)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
         told = error.diag.message_primary or str(error)
-        note = Note(key, f"not read: {told}", "stockctl db inspect --locks, and try again")
+        note = Note(key, f"not read: {told}", "stockctl db inspect ENV --locks, and try again")
         return Section(part, key, (), (note,))
     return Section(part, key, cast("tuple[Row, ...]", tuple(rows)), tuple(notes))
 

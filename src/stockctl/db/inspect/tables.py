@@ -86,7 +86,7 @@ def read_scans(reader: Reader, limits: Limits) -> tuple[SequentialScans, ...]:
     for table, _, heap, *_, sequential, read, by_index in reader.rows(_TABLES):
         if scanned_too_often(heap, sequential, by_index, limits):
             advice = (
-                "stockctl db inspect --slow names the queries; CREATE INDEX CONCURRENTLY"
+                "stockctl db inspect ENV --slow names the queries; CREATE INDEX CONCURRENTLY"
                 f" ON {table} (…the columns of their conditions…);"
             )
             each = read // sequential

@@ -99,7 +99,7 @@ def lint(names: Sequence[str], folder: Path, host: Host) -> Iterator[Finding]:
     elif remarks is None:
         if done.exit_code == 2:  # it did not like how we called it
             raise ToolFailed("squawk does not take our command", details=done.stderr)
-        fix = "Check it with `stockctl db prove`."
+        fix = "Check it with `stockctl db prove ENV`."
         yield Finding(_BROKEN, _WARNING, "squawk cannot read this file", Where(names[0]), fix)
     else:
         yield from _findings(remarks)

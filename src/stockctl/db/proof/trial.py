@@ -186,5 +186,5 @@ def _reaches_out(script: Script) -> Refused:
     return Refused(
         f"{script.file} changes what all databases of the server share (roles, databases, their"
         " settings or comments), so a trial on this server would do that for real",
-        hint="Prove it on a server of stockctl's own: stockctl db prove --embedded",
+        hint="Prove it on a server of stockctl's own: stockctl db prove ENV --embedded",
     )

@@ -107,7 +107,7 @@ def check_name(name: str) -> None:
             hint="Lower-case letters, digits and dashes, and not base: prod, eu-staging.",
         )
     if name in VERBS_OF_DEPLOY:
-        raise UsageError(f"{name} is a verb of stockctl deploy", hint="Choose another name.")
+        raise UsageError(f"{name} is a verb of `stockctl deploy`", hint="Choose another name.")
 
 
 def _refuse_shared(survey: Survey, needs: Wanted) -> None:

@@ -93,7 +93,7 @@ def _character(each: str) -> str:
 
 _HEAD = """\
 # What the environments share. Written by `stockctl env init`; from here on it is yours.
-# `stockctl env show NAME` tells what comes of it, `stockctl env schema` which keys there are.
+# `stockctl env show ENV` tells what comes of it, `stockctl env schema` which keys there are.
 """
 _RULES = "# ------------------------------------------------- rules for the env files\n"
 _SMOKE = """\

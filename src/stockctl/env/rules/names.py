@@ -24,7 +24,7 @@ def named_like_a_verb(subject: Subject) -> Iterator[Finding]:
     `stockctl deploy status` could mean both.
     """
     if subject.name in VERBS_OF_DEPLOY:
-        message = f"{subject.name} is also a verb of stockctl deploy: rename the environment"
+        message = f"{subject.name} is also a verb of `stockctl deploy`: rename the environment"
         yield found("C008", subject.file, message)
 
 

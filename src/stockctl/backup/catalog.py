@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.manifest import Backup, parse_name
-from stockctl.backup.overview import Listed
+from stockctl.backup.overview import Listed, newest
 from stockctl.backup.stores.base import Entry, Store
 from stockctl.core.errors import BackupInvalid, UsageError
 
@@ -81,11 +82,15 @@ def point_at(store: Store, environment: str, name: str) -> None:
     store.put(pointer_name(environment), f"{name}\n".encode())
 
 
-def choose(catalogue: Choice[Chosen], which: str) -> Chosen:
-    """The one with that id, or the newest for `latest`. Raises UsageError, or BackupInvalid for
-    one whose manifest is not sound."""
-    if which == LATEST and catalogue.backups:
-        return catalogue.backups[0]
+def choose(catalogue: Choice[Chosen], which: str, now: datetime) -> Chosen:
+    """The one with that id, or the newest for `latest`. Raises as `named`."""
+    latest = newest(catalogue.backups, now) if which == LATEST else None
+    return latest or named(catalogue, which)
+
+
+def named(catalogue: Choice[Chosen], which: str) -> Chosen:
+    """The one with that id. Raises UsageError, or BackupInvalid for one whose manifest is not
+    sound."""
     for backup in catalogue.backups:
         if backup.id == which:
             return backup

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from stockctl.backup.checks import Checks
-from stockctl.backup.overview import Listed, Overview
+from stockctl.backup.overview import Listed, Overview, newest
 
 _GAUGES: tuple[tuple[str, str, Callable[[Listed, Checks], float | None]], ...] = (
     (
@@ -37,16 +37,16 @@ _GAUGES: tuple[tuple[str, str, Callable[[Listed, Checks], float | None]], ...] =
 )
 
 
-def render(catalogue: Overview) -> bytes:
+def render(catalogue: Overview, now: datetime) -> bytes:
     """The file's content: the newest backup, the last drill of any, and how many there are."""
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
     registry = CollectorRegistry()
     values = [("count", "How many backups there are.", float(len(catalogue.backups)))]
-    if catalogue.backups:
-        newest = catalogue.backups[0]
-        checks = _with_last_drill(catalogue.checks_of(newest), catalogue)
-        found = ((name, text, value(newest, checks)) for name, text, value in _GAUGES)
+    latest = newest(catalogue.backups, now)
+    if latest is not None:
+        checks = _with_last_drill(catalogue.checks_of(latest), catalogue)
+        found = ((name, text, value(latest, checks)) for name, text, value in _GAUGES)
         values += [(name, text, value) for name, text, value in found if value is not None]
     for name, text, value in values:
         gauge = Gauge(f"stockctl_backup_{name}", text, ["environment"], registry=registry)

@@ -9,12 +9,12 @@ wrong in it is read anew. It is replaced once that was much.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.index import Row, Summary, index_name, read_index, summarize, write_index
@@ -25,6 +25,7 @@ from stockctl.core.errors import BackupInvalid, StoreFailed
 _READ_AT_ONCE = 6  # sshd allows ten sessions on a connection
 _WORTH_AN_INDEX = 64  # manifests that had to be read
 _SETTLED = timedelta(seconds=2)  # some stores tell whole seconds: a newer one may change unseen
+AHEAD = timedelta(days=1)  # clocks that nobody set apart, and a wrong time zone, are nearer
 _OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.(?:latest|index\.zst)")
 _OF_A_BACKUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\.\d{8}T\d{6}Z-[0-9a-f]{4}\.[a-z.]+")
 
@@ -62,6 +63,16 @@ class Listed(Protocol):
     def object(self) -> str: ...
     @property
     def manifest(self) -> str: ...
+
+
+Dated = TypeVar("Dated", bound=Listed)
+
+
+def newest(backups: Sequence[Dated], now: datetime) -> Dated | None:
+    """Of these, which come newest first. One that is dated more than a day ahead of `now` is of a
+    clock that was wrong: it is the newest only where all are."""
+    dated = (each for each in backups if each.created_at <= now + AHEAD)
+    return next(dated, next(iter(backups), None))
 
 
 @dataclass(frozen=True, slots=True)

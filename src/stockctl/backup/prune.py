@@ -8,7 +8,7 @@ from pathlib import Path
 from stockctl.backup.catalog import point_at
 from stockctl.backup.checks import checks_name
 from stockctl.backup.create import locked
-from stockctl.backup.overview import Leftover, Overview, overview
+from stockctl.backup.overview import Leftover, Overview, newest, overview
 from stockctl.backup.retention import Drop, PrunePlan, plan_prune
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import Refused
@@ -48,7 +48,9 @@ def prune(
         still = {each.backup.id for each in again.remove}
         gone = tuple(each for each in plan.remove if each.backup.id in still)
         if gone:
-            point_at(store, environment, found.backups[0].object)
+            latest = newest(found.backups, plan.now)
+            assert latest is not None  # those that go are there
+            point_at(store, environment, latest.object)
         for drop in gone:
             # In this order nothing is ever listed that has no object.
             for name in (drop.backup.manifest, checks_name(drop.backup), drop.backup.object):

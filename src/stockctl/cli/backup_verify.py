@@ -66,7 +66,8 @@ def verify(
     else:
         chosen = (choose_backup(session, opened.store(), name, which or LATEST),)
     checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
-    write_metrics(opened.environment, opened.store(), opened.host, session.progress())
+    now = session.clock.now()
+    write_metrics(opened.environment, opened.store(), opened.host, now, session.progress())
     return _tell(session, name, checked, broken)
 
 

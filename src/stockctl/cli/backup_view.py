@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from stockctl.backup.catalog import Catalogue
     from stockctl.backup.checks import Checks
+    from stockctl.backup.index import Summary
     from stockctl.backup.manifest import Backup
     from stockctl.backup.overview import Listed, Overview
     from stockctl.backup.stores.base import Store
@@ -27,13 +28,27 @@ def choose_backup(session: Session, store: Store, name: str, which: str) -> Back
 
     catalogue = overview(store, name)
     warn_of_invalid(session, catalogue)
-    backup = choose(catalogue, which)
+    backup = choose(catalogue, which, session.clock.now())
+    if which == LATEST:
+        _warn_of_ahead(session, catalogue, backup)
     if which == LATEST and any(broken > backup.manifest for broken, _ in catalogue.invalid):
         raise BackupInvalid(
             f"the newest backup is not valid, {backup.id} is the newest that is",
             hint=f"To take that one: --backup {backup.id}",
         )
     return open_backup(store, backup)
+
+
+def _warn_of_ahead(session: Session, catalogue: Overview, latest: Summary) -> None:
+    """Of what was passed over: only a person can know whether it is newer all the same."""
+    ahead = catalogue.backups[: catalogue.backups.index(latest)]
+    if ahead:
+        first = f"{ahead[-1].id} ({format_instant(ahead[-1].created_at)})"
+        more = f" and {len(ahead) - 1} more" if ahead[1:] else ""
+        session.progress().warn(
+            f"dated to come: {first}{more}. A clock was wrong then, or this machine's is now."
+            f" Taken: {latest.id}. If another one is newer all the same, name it: --backup ID"
+        )
 
 
 def told(checks: Checks, now: datetime) -> str:

@@ -43,7 +43,7 @@ def rehearse(
     with opened.site() as site:
         engine_ready(site)
         store = opened.store()
-        choose_backup(store, name)  # before an image is built for nothing
+        choose_backup(store, name, site.clock.now())  # before an image is built for nothing
         version, wanted, commit = what_to_deploy(session, site, tag, reference)
         rendered = rendered_configuration(site)
         with site.progress.step("image") as step:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import (
@@ -37,7 +38,9 @@ def announced(url: Secret | None, progress: Progress) -> Iterator[None]:
     _ping(url, "0", progress)
 
 
-def write_metrics(environment: Environment, store: Store, host: Host, progress: Progress) -> None:
+def write_metrics(
+    environment: Environment, store: Store, host: Host, now: datetime, progress: Progress
+) -> None:
     """Replaces the file of `backup.metrics`, as a whole: a collector never reads half of it."""
     path = environment.backup.metrics
     if path is None:
@@ -46,7 +49,7 @@ def write_metrics(environment: Environment, store: Store, host: Host, progress: 
     from stockctl.backup.overview import overview
 
     try:
-        host.write(path, render(overview(store, environment.name)), READABLE)
+        host.write(path, render(overview(store, environment.name), now), READABLE)
     except StockctlError as error:
         progress.warn(f"backup.metrics: {error}")
 

@@ -63,7 +63,7 @@ class Bench:
 
     def plan(self, which: str = "latest", **options: Any) -> RestorePlan:
         return plan_restore(
-            choose(self.catalogue(), which),
+            choose(self.catalogue(), which, datetime.now(UTC)),
             self.database,
             datetime.now(UTC),
             host=LocalHost(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.integration.backup.conftest import HOLDER, Bench
 
+from stockctl.backup.catalog import pointer_name
 from stockctl.backup.create import CreateOptions, create
 from stockctl.backup.manifest import Backup
 from stockctl.backup.prune import prune
@@ -44,13 +45,16 @@ def test_a_backup_of_a_clock_that_was_ahead(bench: Bench) -> None:
     bench.run("DELETE FROM item WHERE id > 5")
     good.append(bench.create())
     assert all(each.backup not in good[-2:] for each in pruned(bench, datetime.now(UTC)))
+    latest = bench.store.get(pointer_name("prod")).decode().strip()
+    assert latest == good[-1].object
     left = set(bench.catalogue().backups)
     assert {*good[-2:], ahead} <= left
     bench.restore(good[-1].id)
     assert bench.items() == 5
-    (warning,) = bench.plan("latest").warnings
+    assert bench.plan("latest").backup == good[-1]
+    assert bench.plan("latest").warnings == ()
+    (warning,) = bench.plan(ahead.id).warnings
     assert "which is to come" in warning
-    assert bench.plan(good[-1].id).warnings == ()
     bench.restore(ahead.id)
     assert bench.items() == 10
 

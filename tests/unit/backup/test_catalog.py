@@ -71,7 +71,7 @@ def test_what_is_not_sound_is_named_with_its_reason(store: DirectoryStore) -> No
     assert "has 3 bytes" in reasons[short.manifest]
     assert "another backup" in reasons[moved.manifest]
     with pytest.raises(BackupInvalid, match="has 3 bytes"):
-        choose(catalogue, short.id)
+        choose(catalogue, short.id, AT)
 
 
 def test_orphans_are_objects_without_any_manifest(store: DirectoryStore) -> None:
@@ -87,12 +87,25 @@ def test_orphans_are_objects_without_any_manifest(store: DirectoryStore) -> None
 def test_choose(store: DirectoryStore) -> None:
     with pytest.raises(UsageError, match="app has no backup") as caught:
         store.sweep("")
-        choose(list_backups(store, "app"), "latest")
+        choose(list_backups(store, "app"), "latest", AT)
     assert "backup create" in caught.value.hint
     first, second = add(store), add(store, minutes=1)
     catalogue = list_backups(store, "app")
-    assert choose(catalogue, "latest") == second
-    assert choose(catalogue, first.id) == first
+    assert choose(catalogue, "latest", AT) == second
+    assert choose(catalogue, first.id, AT) == first
     with pytest.raises(UsageError) as caught:
-        choose(catalogue, first.id[:-1] + "b")
+        choose(catalogue, first.id[:-1] + "b", AT)
     assert caught.value.hint == f"Did you mean {first.id}?"
+
+
+def test_the_latest_is_none_of_a_clock_that_was_ahead(store: DirectoryStore) -> None:
+    """But a clock that is an hour behind makes no backup old; and one of the future is better than
+    none."""
+    ahead = add(store, minutes=60 * 24 * 3653)
+    assert choose(list_backups(store, "app"), "latest", AT) == ahead
+    add(store)
+    soon = add(store, minutes=60)
+    catalogue = list_backups(store, "app")
+    assert catalogue.backups[0] == ahead
+    assert choose(catalogue, "latest", AT) == soon
+    assert choose(catalogue, ahead.id, AT) == ahead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,8 +22,12 @@ def values(data: bytes) -> dict[str, float]:
     return {sample.name.removeprefix("stockctl_backup_"): sample.value for sample in samples}
 
 
+def rendered(catalogue: Overview) -> bytes:
+    return render(catalogue, AT)
+
+
 def test_what_was_never_checked_has_no_time() -> None:
-    found = values(render(Overview("prod", (summarize(backup()),), {})))
+    found = values(rendered(Overview("prod", (summarize(backup()),), {})))
     assert found == {
         "last_success_timestamp_seconds": AT.timestamp(),
         "duration_seconds": 4.1,
@@ -37,14 +41,21 @@ def test_what_was_never_checked_has_no_time() -> None:
 def test_the_last_drill_is_told_when_there_is_a_newer_backup() -> None:
     at = datetime(2026, 11, 20, tzinfo=UTC)
     checks = {"older": Checks().drilled(at, 12.5), "old": Checks().drilled(AT, 13.0)}
-    found = values(render(Overview("prod", (summarize(backup()),), checks)))
+    found = values(rendered(Overview("prod", (summarize(backup()),), checks)))
     assert found["restore_seconds"] == 13.0
     assert found["drilled_timestamp_seconds"] == AT.timestamp()
     assert "verified_timestamp_seconds" not in found
 
 
+def test_a_backup_from_the_future_does_not_hide_that_none_is_made() -> None:
+    ahead = backup(created_at=AT + timedelta(days=3653))
+    found = values(rendered(Overview("prod", (summarize(ahead), summarize(backup())), {})))
+    assert found["last_success_timestamp_seconds"] == AT.timestamp()
+    assert found["count"] == 2
+
+
 def test_no_backup_at_all() -> None:
-    assert values(render(Overview("prod", (), {}))) == {"count": 0}
+    assert values(rendered(Overview("prod", (), {}))) == {"count": 0}
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_choosing_one_reads_its_manifest_and_no_other(store: Counting) -> None:
     overview(store, "app")
     for which in (LATEST, new_id(NOW - timedelta(hours=7), "0007")):
         store.read = 0
-        chosen = choose(overview(store, "app"), which)
+        chosen = choose(overview(store, "app"), which, NOW)
         assert open_backup(store, chosen) == truth[chosen.id]
         assert store.read == 2
 

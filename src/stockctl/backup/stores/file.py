@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stockctl.backup.catalog import choose, list_backups
+from stockctl.backup.catalog import list_backups, named
 from stockctl.backup.manifest import Backup, parse_name
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.core.errors import UsageError
@@ -51,4 +51,4 @@ def open_file(which: str) -> tuple[FileSource, Backup]:
             f"there is no {manifest} beside {path.name}",
             hint="It holds the sha256 and the rows: fetch it, too.",
         )
-    return source, choose(list_backups(source, environment), parsed[0])
+    return source, named(list_backups(source, environment), parsed[0])

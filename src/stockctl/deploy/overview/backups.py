@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.backup.overview import Overview, overview
+from stockctl.backup.overview import Listed, Overview, newest, overview
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import StockctlError, StoreFailed
 from stockctl.core.units import format_age, format_duration, format_instant, format_size
@@ -21,12 +21,13 @@ def backups_part(site: Site, store: Store) -> Part:
         if not _undeployed(site):
             raise
         catalogue = Overview(name, (), {})
-    if not catalogue.backups:
+    latest = newest(catalogue.backups, site.clock.now())
+    if latest is None:
         if site.environment.service is not None and _undeployed(site):
             return Part("backups", Level.NOTICE, ("there is none yet",), {"count": 0})
         advice = Advice(BACKUP, f"stockctl backup create {name}", "there is no backup")
         return Part("backups", Level.BAD, ("there is none",), {"count": 0}, (advice,))
-    return _told(site, catalogue)
+    return _told(site, catalogue, latest)
 
 
 def _undeployed(site: Site) -> bool:
@@ -37,10 +38,10 @@ def _undeployed(site: Site) -> bool:
         return False
 
 
-def _told(site: Site, catalogue: Overview) -> Part:
-    newest, name = catalogue.backups[0], site.environment.name
-    checks = catalogue.checks_of(newest)
-    age = (site.clock.now() - newest.created_at).total_seconds()
+def _told(site: Site, catalogue: Overview, latest: Listed) -> Part:
+    name = site.environment.name
+    checks = catalogue.checks_of(latest)
+    age = (site.clock.now() - latest.created_at).total_seconds()
     drilled = [c for b in catalogue.backups if (c := catalogue.checks_of(b)).restore_s is not None]
     rto = drilled[0].restore_s if drilled else None
     found_whole = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]
@@ -49,10 +50,10 @@ def _told(site: Site, catalogue: Overview) -> Part:
     said = f"newest {format_age(age)}, {verified}, {restore}; {len(catalogue.backups)} in all"
     data = {
         "count": len(catalogue.backups),
-        "newest": newest.id,
-        "created_at": format_instant(newest.created_at),
+        "newest": latest.id,
+        "created_at": format_instant(latest.created_at),
         "age_s": round(age),
-        "size_bytes": newest.size_bytes,
+        "size_bytes": latest.size_bytes,
         "verified_at": format_instant(checks.verified_at) if checks.verified_at else None,
         "last_verified_at": format_instant(max(found_whole)) if found_whole else None,
         "failed": checks.failed,
@@ -74,5 +75,5 @@ def _told(site: Site, catalogue: Overview) -> Part:
     elif not drilled:
         level = Level.NOTICE
         advice = (Advice(BACKUP, f"{verify} --drill", "no backup was ever restored", level),)
-    size = format_size(newest.size_bytes)
+    size = format_size(latest.size_bytes)
     return Part("backups", level, (f"{said}, {size}",), data, advice)

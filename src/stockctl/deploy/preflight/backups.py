@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockctl.backup.overview import overview
+from stockctl.backup.overview import newest, overview
 from stockctl.deploy.preflight.gate import Gate, Preflight, aged
 
 
@@ -12,10 +12,10 @@ def age(preflight: Preflight) -> Gate:
     assert limit is not None
     fix = f"stockctl backup create {preflight.name}"
     found = overview(preflight.store, preflight.name).backups
-    if not found:
+    latest = newest(found, preflight.site.clock.now())
+    if latest is None:
         return Gate("backup-age", False, "there is no backup", fix=fix)
-    newest = found[0]
-    gate = aged(preflight, "backup-age", newest.created_at, limit, "the newest is from")
+    gate = aged(preflight, "backup-age", latest.created_at, limit, "the newest is from")
     return gate if gate.ok else Gate("backup-age", False, gate.detail, gate.since, fix)
 
 
@@ -25,7 +25,8 @@ def verified(preflight: Preflight) -> Gate:
     assert limit is not None
     catalogue = overview(preflight.store, preflight.name)
     fix = f"stockctl backup verify {preflight.name}"
-    if catalogue.backups and (why := catalogue.checks_of(catalogue.backups[0]).failed):
+    latest = newest(catalogue.backups, preflight.site.clock.now())
+    if latest is not None and (why := catalogue.checks_of(latest).failed):
         said = f"the newest is broken: {why}"
         return Gate("backup-verified", False, said, fix=f"stockctl backup create {preflight.name}")
     moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]

@@ -7,12 +7,13 @@ backup. Neither its database nor its containers are asked for anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from time import monotonic
 
 from stockctl.backup.catalog import open_backup
 from stockctl.backup.drill import Scratch, restored
 from stockctl.backup.manifest import Backup
-from stockctl.backup.overview import overview
+from stockctl.backup.overview import newest, overview
 from stockctl.backup.restore import require_key
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import BackupInvalid, MigrationFailed, Unhealthy
@@ -49,22 +50,23 @@ class Piece:
     rendered: Rendered
 
 
-def choose_backup(store: Store, name: str) -> Backup:
+def choose_backup(store: Store, name: str, now: datetime) -> Backup:
     """The newest that was found whole. Raises BackupInvalid where there is none."""
     catalogue = overview(store, name)
     whole = [each for each in catalogue.backups if catalogue.checks_of(each).verified_at]
-    if not whole:
+    latest = newest(whole, now)
+    if latest is None:
         raise BackupInvalid(
             "no backup was found whole: there is nothing to rehearse with",
             hint=f"stockctl backup create {name}, or: stockctl backup verify {name}",
         )
-    return open_backup(store, whole[0])
+    return open_backup(store, latest)
 
 
 def rehearse(site: Site, store: Store, piece: Piece) -> Rehearsal:
     """Raises what restoring raises; what the new release does wrong is in the report."""
     name = site.environment.name
-    backup = choose_backup(store, name)
+    backup = choose_backup(store, name, site.clock.now())
     with site.journal.alone(site.directory / LOCK, f"deploy rehearse {piece.version}"):
         with staged(site, piece.rendered, piece.image_id, backup.server_version) as stage:
             found = _play(stage, store, backup, piece)

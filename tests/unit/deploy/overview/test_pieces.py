@@ -185,6 +185,17 @@ def test_a_backup_gets_old(site: Site, tmp_path: Path, backup: Backup, clock: Fa
     assert (part.level, advised(part)) == (Level.BAD, ["stockctl backup create prod"])
 
 
+def test_a_backup_from_the_future_makes_no_other_younger(
+    site: Site, tmp_path: Path, backup: Backup, clock: FakeClock
+) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    add(store, "prod", minutes=10 * 365 * 24 * 60)
+    clock.sleep(27 * 3600)
+    part = backups_part(site, store)
+    assert (part.data["newest"], part.data["count"]) == (backup.id, 2)
+    assert advised(part) == ["stockctl backup create prod"]
+
+
 def test_a_store_that_is_gone_is_no_empty_one(site: Site, tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "gone")
     assert backups_part(site, store).said == ("there is none yet",)  # before the first deploy

@@ -43,7 +43,8 @@ def not_covered() -> int:
     if not Path(".coverage").exists():
         return 0
     report = [sys.executable, "-m", "coverage", "report"]
-    return subprocess.run(report, check=False, stdout=subprocess.DEVNULL).returncode
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # pytest showed them
+    return subprocess.run(report, check=False, **quiet).returncode
 
 
 def say(text: str) -> None:

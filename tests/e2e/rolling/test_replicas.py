@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,9 @@ def by_docker(shop: Shop, name: str) -> None:
 
 def by_the_kernel(shop: Shop, name: str) -> None:
     """As for its memory: Docker starts it again, and meanwhile connections are refused."""
-    os.kill(int(shop.docker("inspect", "-f", "{{.State.Pid}}", name)), signal.SIGKILL)
+    pid = int(shop.docker("inspect", "-f", "{{.State.Pid}}", name))
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{pid}").exists())  # its sockets close when it dies, not now
 
 
 @pytest.mark.parametrize("kill", [by_docker, by_the_kernel])

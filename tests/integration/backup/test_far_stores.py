@@ -94,6 +94,19 @@ def test_there_and_back(far: Bench) -> None:
     assert far.items() == WIDE["rows"]
 
 
+def test_a_note_is_whole_while_it_is_renewed(sshd: Sshd, tmp_path: Path) -> None:
+    with SshHost(sshd.target) as host:
+        store = SftpStore(host, PurePosixPath(tmp_path), lease_s=2.0)
+        with store.lock("app", HOLDER):
+            (note,) = tmp_path.glob(".app.lock.*")
+            placed, renewed, until = note.stat().st_mtime, 0, time.monotonic() + 3.5
+            while time.monotonic() < until:
+                assert b"anna@desk" in note.read_bytes()
+                renewed += note.stat().st_mtime != placed
+                placed = note.stat().st_mtime
+    assert renewed > 3
+
+
 def test_two_at_once_and_one_is_told_who(far: Bench, tmp_path: Path) -> None:
     """From two machines: each with a host directory of its own."""
     far.fill()

@@ -234,8 +234,13 @@ class _Shelf:
         self._newest = ""
 
     def place(self, name: str, note: bytes) -> None:
+        path = str(self._store.path / name)
         with self._store.explained("lock"):
-            with self._store.sftp.open(str(self._store.path / name), "w") as file:
+            try:  # written over, so that it is whole for whoever reads it meanwhile
+                file = self._store.sftp.open(path, "r+")
+            except FileNotFoundError:
+                file = self._store.sftp.open(path, "w")
+            with file:
                 file.write(note)
             self._newest = name
 

@@ -11,7 +11,7 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.table import Row
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
-from stockctl.core.units import format_age
+from stockctl.core.units import counted, format_age
 
 if TYPE_CHECKING:
     from stockctl.backup.overview import Leftover, Overview
@@ -41,8 +41,8 @@ def prune(
     data = _data(todo, left, found)
     if plan or not (todo.remove or left):
         return Result({**data, "removed": []})
-    what = f"remove {len(todo.remove)} backups of {name}"
-    what += f" and {len(left)} files of killed runs" if left else ""
+    what = f"remove {counted(len(todo.remove), 'backup')} of {name}"
+    what += f" and {counted(len(left), 'file')} of killed runs" if left else ""
     protected = opened.environment.protected
     confirm(session, name, what, protected=protected, given=given, yes=yes)
     gone = _carry_out(opened, todo)

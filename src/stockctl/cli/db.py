@@ -19,6 +19,7 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import group, verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import ConfigurationError, UsageError
+from stockctl.core.units import counted
 
 if TYPE_CHECKING:
     from stockctl.db.ledger import Status
@@ -156,7 +157,7 @@ def rollback(
             return Result(planned_rollback(todo, drops, found.head))
         if not allow_data_loss:
             refuse_foreseen(drops)
-        what = f"take back {len(todo.reversals)} migrations of {name}"
+        what = f"take back {counted(len(todo.reversals), 'migration')} of {name}"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)
         reverted = take_back(
@@ -207,7 +208,7 @@ def _confirm_migrations(
     contract = [m.id for m in todo.migrations if m.phase == "contract"]
     if not contract and not environment.protected:
         return
-    what = f"apply {len(todo.migrations)} migrations to {environment.name}"
+    what = f"apply {counted(len(todo.migrations), 'migration')} to {environment.name}"
     if contract:
         what += f"; {', '.join(contract)} take away what older releases may need"
     protected = environment.protected

@@ -11,6 +11,7 @@ from stockctl.cli.guard import Confirm, Plan, Yes, confirm
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
+from stockctl.core.units import counted
 
 if TYPE_CHECKING:
     from stockctl.db.baseline import BaselinePlan
@@ -52,7 +53,7 @@ def baseline(
         refuse_differences(todo)
         if plan:
             return Result({"planned": [each.id for each in todo.migrations], "marked": []})
-        what = f"record {len(todo.migrations)} migrations of {name} as applied"
+        what = f"record {counted(len(todo.migrations), 'migration')} of {name} as applied"
         protected = opened.environment.protected
         confirm(session, name, what, protected=protected, given=given, yes=yes)
         with opened.journal.alone(opened.lock_file, "db baseline"):

@@ -10,6 +10,7 @@ from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
+from stockctl.core.units import counted
 
 if TYPE_CHECKING:
     from stockctl.db.runner import Applied
@@ -63,7 +64,7 @@ def _what(todo: ContractPlan, name: str) -> str:
     many = len(todo.migrations.migrations)
     closed = ", ".join(release.id for release in todo.closes)
     back = f"; {closed} cannot come back afterwards" if closed else ""
-    return f"apply {many} contract migration{'s' * (many != 1)} to {name}{back}"
+    return f"apply {counted(many, 'contract migration')} to {name}{back}"
 
 
 def _show(session: Session, todo: ContractPlan) -> None:

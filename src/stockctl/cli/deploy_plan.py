@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from stockctl.cli.session import Session
+from stockctl.core.units import counted
 
 if TYPE_CHECKING:
     from stockctl.deploy.preview import Preview
@@ -31,7 +32,7 @@ def show_plan(session: Session, name: str, todo: DeployPlan, seen: Preview, *, a
         note(f"            {each}: {', '.join(map(str, locks)) or 'locks no table that is there'}")
     if todo.waiting:
         note(f"waiting   {', '.join(todo.waiting)} (contract: not part of a deploy)")
-    note(f"smoke     {todo.smoke_checks} check{'s' * (todo.smoke_checks != 1)}")
+    note(f"smoke     {counted(todo.smoke_checks, 'check')}")
     if all_:
         note(f"steps     {' → '.join(seen.steps)}")
         note(f"outage    {seen.outage}")

@@ -14,6 +14,7 @@ from stockctl.cli.session import Result, Session
 from stockctl.core.errors import ConfigurationError, UsageError
 from stockctl.core.report import Severity
 from stockctl.core.secret import Secret
+from stockctl.core.units import counted
 from stockctl.env.generate import strong_value
 from stockctl.env.init.answers import Answers, Question, Unanswered
 from stockctl.env.init.creation import create, ignore_change, refuse_existing
@@ -69,7 +70,7 @@ def write(session: Session, scene: Scene, names: list[str], made: InitPlan) -> R
     session.output.findings(validation.findings)
     errors = sum(each.severity is Severity.ERROR for each in validation.findings)
     if errors:
-        many = f"{errors} error{'s' * (errors != 1)}"
+        many = counted(errors, "error")
         session.output.line(f"written, but {', '.join(names)} has {many}", style="bold red")
         return Result(result.data, validation.findings, exit_code=ConfigurationError.exit_code)
     session.output.line(f"{', '.join(names)}: sound", style="green")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stockctl.cli.session import Session
 from stockctl.core.errors import ToolFailed
 from stockctl.core.report import Severity
+from stockctl.core.units import counted
 
 if TYPE_CHECKING:
     from stockctl.env.validate import Validation
@@ -26,7 +27,7 @@ def require_sound(session: Session, name: str) -> None:
         raise not_sound(name, validation.findings)
     warnings = sum(each.severity is Severity.WARNING for each in validation.findings)
     if warnings:
-        many = f"{warnings} warning{'s' * (warnings != 1)}"
+        many = counted(warnings, "warning")
         session.progress().warn(f"{name}: {many}: stockctl env validate {name}")
 
 

@@ -47,6 +47,11 @@ def write_duration(seconds: float) -> str:
     return text + (f"{left}ms" if left else "") or "0s"
 
 
+def counted(many: int, noun: str) -> str:
+    """`1 check`, `2 checks`: for nouns whose plural takes an s."""
+    return f"{many} {noun}{'s' * (many != 1)}"
+
+
 def format_size(size_bytes: float) -> str:
     """Decimal units, as disks and networks count: `0 B`, `12.3 MB`."""
     value = float(size_bytes)

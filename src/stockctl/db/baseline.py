@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stockctl.core.clock import Clock, SystemClock
 from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
+from stockctl.core.units import counted
 from stockctl.db.catalog.diff import Difference, differences
 from stockctl.db.catalog.nouns import Catalog
 from stockctl.db.drizzle import Journal, read_journal, without_journal
@@ -53,7 +54,7 @@ def plan_baseline(
         journal = read_journal(connection)
         with progress.step("read the live schema"):
             found = live_schema(connection)
-    with progress.step(f"run {len(chosen)} migrations"):
+    with progress.step(f"run {counted(len(chosen), 'migration')}"):
         scripts = [Script(each.id, str(each.path), each.up, each.transactional) for each in chosen]
         wanted = expected_schema(scratch, scripts, limits, shared=True)
     return BaselinePlan(chosen, differences(wanted, without_journal(found)), journal, found)

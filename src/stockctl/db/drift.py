@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
+from stockctl.core.units import counted
 from stockctl.db.catalog.diff import Difference, differences
 from stockctl.db.drizzle import without_journal
 from stockctl.db.expected import applied_scripts, expected_schema, live_schema
@@ -48,7 +49,7 @@ def find_drift(
         with progress.step("read the live schema"):
             found = without_journal(live_schema(connection))
     _refuse_another_version(scratch, major)
-    with progress.step(f"run {len(scripts)} migrations"):
+    with progress.step(f"run {counted(len(scripts), 'migration')}"):
         wanted = expected_schema(scratch, scripts, limits, shared=shared)
     every = differences(wanted, found)
     ignored = tuple(

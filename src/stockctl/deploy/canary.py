@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stockctl.core.errors import Unhealthy
-from stockctl.core.units import format_duration
+from stockctl.core.units import counted, format_duration
 from stockctl.deploy import beside
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
@@ -59,5 +59,5 @@ def watch(site: Site, routes: tuple[Route, ...], release: Release, seconds: floa
         if why := verdict(limits, seen):
             raise Unhealthy(f"{release.id} is abandoned: {why}")
         if over:
-            return f"{seen.requests} requests, {seen.errors} failed"
+            return f"{counted(seen.requests, 'request')}, {seen.errors} failed"
         site.clock.sleep(min(LOOK_S, max(0.0, deadline - site.clock.monotonic())))

@@ -8,7 +8,7 @@ from stockctl.backup.clients import hole, matching, version
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import DatabaseUnreachable, HostFailed, StockctlError, StoreFailed
 from stockctl.core.report import Check, Report
-from stockctl.core.units import format_size
+from stockctl.core.units import counted, format_size
 from stockctl.deploy.gates import engine_ready, migrations_of, rendered_configuration
 from stockctl.deploy.site import Site
 from stockctl.system import compose
@@ -30,7 +30,7 @@ def examine(site: Site, store: Store, embedded: Check | None) -> Report:
     elif site.database is not None:
         checks.append(_ask("database", lambda: _database(site)))
     if site.environment.database is not None and site.environment.database.migrations:
-        checks.append(_ask("migrations", lambda: f"{len(migrations_of(site))} files"))
+        checks.append(_ask("migrations", lambda: counted(len(migrations_of(site)), "file")))
     checks.append(_ask("backup store", lambda: _store(site, store)))
     return Report(tuple(checks))
 
@@ -86,7 +86,7 @@ def _database(site: Site) -> str:
 
 def _store(site: Site, store: Store) -> str:
     try:
-        return f"{store.describe()}: {len(store.names())} objects"
+        return f"{store.describe()}: {counted(len(store.names()), 'object')}"
     except StoreFailed:
         if site.releases.live() is not None:
             raise

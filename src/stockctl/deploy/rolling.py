@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from stockctl.core.errors import StockctlError, Unhealthy
 from stockctl.core.progress import Progress, silent
+from stockctl.core.units import counted
 from stockctl.deploy import beside, canary, handover
 from stockctl.deploy.events import Happening, ask, tell
 from stockctl.deploy.release import Release, ReleaseState
@@ -85,7 +86,7 @@ def _smoke_candidate(site: Site, release: Release) -> None:
     with site.progress.step("smoke candidate") as step:
         quiet = Progress(silent, site.clock)
         require(smoke(checks, beside.url(site, release), quiet), f"candidate {release.id}")
-        step.detail = f"{len(checks)} check{'s' * (len(checks) != 1)}, before it gets requests"
+        step.detail = f"{counted(len(checks), 'check')}, before it gets requests"
 
 
 def _public(site: Site, release: Release) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from stockctl.core.errors import ConfigurationError
 from stockctl.core.report import Severity
 from stockctl.core.secret import Secret
+from stockctl.core.units import counted
 from stockctl.env.layers import Layers, read_layers
 from stockctl.env.load import try_load
 from stockctl.env.masking import is_secret, passwords_in
@@ -162,7 +163,7 @@ def _filled(text: str, process: Mapping[str, str]) -> str | None:
 
 def _unsound(name: str, findings: Any) -> ConfigurationError:
     errors = [each for each in findings if each.severity is Severity.ERROR]
-    many = f"{len(errors)} error{'s' * (len(errors) != 1)}"
+    many = counted(len(errors), "error")
     return ConfigurationError(
         f"environment {name} is not sound: {many}",
         findings=findings,

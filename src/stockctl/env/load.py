@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from stockctl.core.errors import ConfigurationError, Where
 from stockctl.core.report import Finding, Severity
 from stockctl.core.secret import Secret
+from stockctl.core.units import counted
 from stockctl.env.document import check, dotted, unknown_key
 from stockctl.env.dotenv import EnvFile, revealed
 from stockctl.env.env_file import open_env_file
@@ -76,7 +77,7 @@ def not_sound(name: str, findings: Sequence[Finding]) -> ConfigurationError:
     """The error for an environment with these findings."""
     errors = sum(each.severity is Severity.ERROR for each in findings)
     return ConfigurationError(
-        f"environment {name} is not sound: {errors} error{'s' * (errors != 1)}",
+        f"environment {name} is not sound: {counted(errors, 'error')}",
         findings=tuple(findings),
         hint=f"stockctl env validate {name}",
     )

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from stockctl.core.errors import ConfigurationError, HostFailed, Refused, Where
 from stockctl.core.report import Finding, Severity
+from stockctl.core.units import counted
 from stockctl.env.dotenv import SIZE_LIMIT_BYTES, EnvFile, parse_env_file
 from stockctl.env.draft import Draft
 from stockctl.env.vault import is_sealed, looks_sealed, open_sealed, seal
@@ -74,7 +75,7 @@ def require_statements(env: EnvFile) -> None:
         findings.append(Finding("E001", Severity.ERROR, message, broken.where, fix))
     if findings:
         raise ConfigurationError(
-            f"{env.label} does not parse: {len(findings)} error{'s' * (len(findings) != 1)}",
+            f"{env.label} does not parse: {counted(len(findings), 'error')}",
             findings=findings,
             hint="An unclosed quote is reported where it opens.",
         )

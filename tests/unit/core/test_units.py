@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockctl.core.units import (
+    counted,
     format_age,
     format_duration,
     format_instant,
@@ -135,3 +136,8 @@ def test_what_is_no_instant_is_refused(text: str) -> None:
 def test_an_age_is_shown() -> None:
     assert format_age(1) == "just now"
     assert format_age(185) == "3m 05s ago"
+
+
+@pytest.mark.parametrize(("many", "said"), [(0, "0 checks"), (1, "1 check"), (2, "2 checks")])
+def test_counted(many: int, said: str) -> None:
+    assert counted(many, "check") == said

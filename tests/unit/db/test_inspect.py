@@ -116,7 +116,7 @@ def nodes(*pids: int) -> dict[int, LockNode]:
 def test_a_prepared_transaction_is_a_root_too() -> None:
     found = trees([Wait(5, (0,), "x", 1.0)], nodes(0, 5))
     assert [(node.pid, node.depth) for node in found] == [(0, 0), (5, 1)]
-    assert "ROLLBACK PREPARED" in found[0].advice
+    assert "ROLLBACK or COMMIT PREPARED" in found[0].advice
 
 
 def test_who_waits_for_two_stands_below_both() -> None:

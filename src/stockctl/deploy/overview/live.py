@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stockctl.core.units import format_age, format_duration, format_instant
 from stockctl.deploy.overview.part import RELEASE, SERVICE, Advice, Level, Part
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
+from stockctl.deploy.traffic import Traffic
 from stockctl.system.container import Container
 
 
 def live_part(site: Site) -> Part:
     """From the records on the host: also where nothing else answers."""
+    part = _serving(site)
+    closed = site.rolling and Traffic(site).maintenance() is not None
+    part = replace(part, data={**part.data, "maintenance": closed})
+    if not closed:
+        return part
+    back = Advice(
+        RELEASE,
+        f"stockctl deploy maintenance {site.environment.name} --off",
+        "everybody gets 503 and the page of the maintenance",
+        Level.NOTICE,
+    )
+    return replace(
+        part,
+        level=Level.NOTICE,
+        said=(*part.said, "maintenance is on: everybody gets 503"),
+        advice=(*part.advice, back),
+    )
+
+
+def _serving(site: Site) -> Part:
     live, now, name = site.releases.live(), site.clock.now(), site.environment.name
     if live is None:
         first = Advice(RELEASE, f"stockctl deploy {name}", "nothing was deployed yet", Level.NOTICE)

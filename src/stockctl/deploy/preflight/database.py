@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stockctl.core.errors import DatabaseUnreachable
 from stockctl.core.report import Severity
+from stockctl.core.units import counted
 from stockctl.db.inspect.glance import read_glance
 from stockctl.db.ledger import read_status
 from stockctl.db.lint.run import lint
@@ -36,8 +37,12 @@ def linted(preflight: Preflight) -> Gate:
     wrong = [each for each in found.findings if each.severity is Severity.ERROR]
     if not wrong:
         warnings = sum(each.severity is Severity.WARNING for each in found.findings)
-        return Gate("lint", True, f"{found.migrations} migrations, {warnings} warnings")
-    said = f"{len(wrong)} errors, the first {wrong[0].code}: {wrong[0].message}"
+        return Gate(
+            "lint",
+            True,
+            f"{counted(found.migrations, 'migration')}, {counted(warnings, 'warning')}",
+        )
+    said = f"{counted(len(wrong), 'error')}, the first {wrong[0].code}: {wrong[0].message}"
     return Gate("lint", False, said, fix=f"stockctl db lint {preflight.name}")
 
 

@@ -83,6 +83,19 @@ def test_the_live_release_and_how_long_it_serves(site: Site) -> None:
     assert part.data["id"] == "r0003"
 
 
+def test_a_maintenance_that_goes_on_and_how_to_end_it(site: Site) -> None:
+    site.releases.set_live(release(site, 3).id)
+    assert live_part(site).data["maintenance"] is False
+    site.maintenance_file.write_text('{"retry_after_s": 60, "page": ""}')
+    part = live_part(site)
+    assert (part.level, part.said[-1]) == (
+        Level.NOTICE,
+        "maintenance is on: everybody gets 503",
+    )
+    assert advised(part) == ["stockctl deploy maintenance prod --off"]
+    assert part.data["maintenance"] is True
+
+
 @pytest.mark.parametrize(
     ("state", "said", "advice"),
     [

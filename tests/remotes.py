@@ -40,7 +40,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 AllowTcpForwarding yes
 Subsystem sftp internal-sftp
-SetEnv HOME={folder}
+SetEnv HOME={folder}{more}
 """
 # bash reads it for each command that sshd starts; many a person's says something.
 BASHRC = "echo Welcome to this machine; printf 'no newline'\n"
@@ -128,9 +128,10 @@ def make_key(file: Path) -> str:
 
 @contextmanager
 def serve_ssh(
-    folder: Path, *, host: str = "127.0.0.1", inside: Sequence[str] = ()
+    folder: Path, *, host: str = "127.0.0.1", inside: Sequence[str] = (), clock: str = ""
 ) -> Iterator[Sshd]:
-    """In a folder of its own. `inside`: what runs it on a machine of its own."""
+    """In a folder of its own. `inside`: what runs it on a machine of its own; `clock`: by how much
+    the programs that it starts have another time, like `-3d`."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None or shutil.which("ssh-keygen") is None:
         missing("sshd", "sshd.sh")
@@ -143,7 +144,9 @@ def serve_ssh(
     (folder / "authorized_keys").write_text(make_key(folder / "key"))
     (folder / "known_hosts").write_text(f"[{host}]:{port} {host_key}")
     (folder / ".bashrc").write_text(BASHRC)
-    (folder / "config").write_text(SSHD_CONFIG.format(port=port, folder=folder, host=host))
+    (folder / "config").write_text(
+        SSHD_CONFIG.format(port=port, folder=folder, host=host, more=_clock(clock))
+    )
     with (folder / "log").open("wb") as log:
         argv = [*inside, program, "-D", "-e", "-f", str(folder / "config")]
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -155,6 +158,16 @@ def serve_ssh(
     finally:
         process.terminate()
         process.wait()
+
+
+def _clock(ahead: str) -> str:
+    """What makes the dynamic linker give programs another time (faketime(1))."""
+    if not ahead:
+        return ""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not found:
+        missing("libfaketime", "faketime.sh")
+    return f" LD_PRELOAD={found[0]} FAKETIME={ahead}"
 
 
 class Wire:

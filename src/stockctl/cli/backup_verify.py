@@ -77,7 +77,7 @@ def _verified(opened: Opened, chosen: tuple[Backup, ...]) -> list[Checked]:
 
     key = opened.environment.backup.identity_file
     identities = load_identities(key) if key and any(each.encrypted for each in chosen) else None
-    progress, clock, store = opened.session.progress(), opened.session.clock, opened.store()
+    progress, clock, store = opened.session.progress(), opened.clock, opened.store()
     return [verify(each, store, identities, progress=progress, clock=clock) for each in chosen]
 
 

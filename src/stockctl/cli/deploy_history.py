@@ -16,6 +16,8 @@ from stockctl.core.units import format_age, format_duration, format_instant
 from stockctl.env.needs import RELEASES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from stockctl.deploy.release import Release
 
 COLUMNS = ("RELEASE", "VERSION", "STATE", "WHEN", "TOOK", "SCHEMA", "WHO", "")
@@ -50,7 +52,8 @@ def history(
             raise UsageError(f"no release {release}", hint=hint)
         _show(session, found[0], states[release])
     else:
-        rows = [_row(session, each, states[each.id]) for each in found]
+        now = opened.clock.now()
+        rows = [_row(now, each, states[each.id]) for each in found]
         session.output.table(COLUMNS, rows, f"nothing was deployed to {name} yet")
     return Result({"releases": [each.to_json() for each in found]})
 
@@ -64,8 +67,8 @@ def _state(release: Release, live: Release | None, opened: Opened) -> str:
     return "running" if opened.host.holder(opened.lock_file) else "interrupted"
 
 
-def _row(session: Session, release: Release, state: str) -> Row:
-    age = format_age((session.clock.now() - release.created_at).total_seconds())
+def _row(now: datetime, release: Release, state: str) -> Row:
+    age = format_age((now - release.created_at).total_seconds())
     took = format_duration(sum(step.duration_s for step in release.steps))
     schema = (release.schema_head or "").partition("_")[0]
     who, reason = release.who, release.reason

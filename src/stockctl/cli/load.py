@@ -170,7 +170,7 @@ def _keep(opened: Opened, result: LoadResult, *, full: bool) -> str:
     from stockctl.smoke.load.verdict import as_data
     from stockctl.system.journal_file import operator
 
-    now, name = opened.session.clock.now(), opened.environment.name
+    now, name = opened.clock.now(), opened.environment.name
     stem = f"{now:%Y%m%dT%H%M%SZ}-{result.profile}"
     folder, title = opened.directory / "load", f"{result.profile} on {name}"
     opened.host.write(folder / f"{stem}.html", page(result, title, format_instant(now)).encode())

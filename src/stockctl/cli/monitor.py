@@ -73,7 +73,7 @@ def textfile(
 
     opened = open_environment(session, name, needs=RECORDS)
     with opened.site() as site:
-        overview = gather(questions(site, opened.store, Memory()), name)
+        overview = gather(questions(site, opened.store, Memory(), session.clock), name)
     service = opened.environment.service
     ends = _certificate(service.url) if service else None
     found = gauges(overview, session.clock.now(), ends)

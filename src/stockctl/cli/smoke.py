@@ -80,7 +80,7 @@ def _keep(opened: Opened, outcomes: tuple[Outcome, ...]) -> None:
     try:
         live = Releases(opened.host, opened.directory).live()
         if live is not None:
-            now = opened.session.clock.now()
+            now = opened.clock.now()
             evidence = Evidence("smoke", now, found.ok, operator(), live.image_id, said)
             EvidenceBook(opened.host, opened.directory).put(evidence)
     except HostFailed as error:

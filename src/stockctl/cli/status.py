@@ -68,7 +68,8 @@ def _look(opened: Opened, site: Site, memory: Memory) -> Overview:
     from stockctl.deploy.overview.gather import gather
     from stockctl.deploy.overview.questions import questions
 
-    return gather(questions(site, opened.store, memory), opened.environment.name)
+    asked = questions(site, opened.store, memory, opened.session.clock)
+    return gather(asked, opened.environment.name)
 
 
 def _screen(session: Session, opened: Opened, overview: Overview) -> list[Line]:

@@ -17,6 +17,7 @@ from stockctl.env.needs import ALL, Needs
 
 if TYPE_CHECKING:  # what they need is imported when something is opened: not for a `--help`
     from stockctl.backup.stores.base import Store
+    from stockctl.core.clock import Clock
     from stockctl.db.migration import Migration
     from stockctl.deploy.site import Site
     from stockctl.env.load import Loaded
@@ -56,6 +57,11 @@ class Opened:
         from stockctl.deploy.site import LOCK
 
         return self.directory / LOCK
+
+    @property
+    def clock(self) -> Clock:
+        """By which its records are written and compared: its host's."""
+        return self.journal.clock
 
     @property
     def folder_here(self) -> Path:
@@ -141,7 +147,7 @@ class Opened:
                 engine=engine,
                 database=self._site_database(),
                 journal=self.journal,
-                clock=self.session.clock,
+                clock=self.clock,
                 progress=self.session.progress(),
                 hooks=hooks,
                 root=self.session.project().root,
@@ -172,8 +178,17 @@ def open_environment(
     host = _host(loaded)
     directory = loaded.environment.host.directory
     redactor, report = session.output.redactor, session.reporter
-    journal = Journal(host, directory, name, session.clock, redactor, report)
+    journal = Journal(host, directory, name, _clock(session, loaded, host), redactor, report)
     return Opened(session, loaded, host, journal, needs)
+
+
+def _clock(session: Session, loaded: Loaded, host: Host) -> Clock:
+    """The host's. Over SSH nothing is asked yet."""
+    if loaded.environment.host.ssh is None:
+        return session.clock
+    from stockctl.system.host_clock import HostClock
+
+    return HostClock(host, session.clock)
 
 
 def _host(loaded: Loaded) -> Host:

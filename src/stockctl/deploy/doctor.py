@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 from stockctl.backup.clients import hole, matching, version
 from stockctl.backup.stores.base import Store
+from stockctl.core.clock import SystemClock
 from stockctl.core.errors import DatabaseUnreachable, HostFailed, StockctlError, StoreFailed
 from stockctl.core.report import Check, Report
-from stockctl.core.units import counted, format_size
+from stockctl.core.units import counted, format_duration, format_size
 from stockctl.deploy.gates import engine_ready, migrations_of, rendered_configuration
+from stockctl.deploy.preflight.gate import SKEW_S
 from stockctl.deploy.site import Site
 from stockctl.system import compose
 from stockctl.system.disk import usage
+from stockctl.system.host_clock import ahead_s
 
 FREE_AT_LEAST_BYTES = 1_000_000_000
 TOOL_S = 60.0
@@ -21,6 +24,8 @@ TOOL_S = 60.0
 def examine(site: Site, store: Store, embedded: Check | None) -> Report:
     """Every check, also after one failed. `embedded` comes from whoever started that server."""
     checks = [_ask("folder", lambda: _folder(site)), _ask("disk", lambda: _disk(site))]
+    if site.remote:
+        checks.append(_ask("clock", lambda: _clock(site)))
     if site.environment.service is not None:
         checks.append(_ask("engine", lambda: f"Docker {site.engine.version()}"))
         checks.append(_ask("compose", lambda: _compose(site)))
@@ -58,6 +63,18 @@ def _disk(site: Site) -> str:
             f"only {format_size(free)} free", hint="Make room: images and backups need it."
         )
     return f"{format_size(free)} free"
+
+
+def _clock(site: Site) -> str:
+    """Records go by the host's; a store, certificates and people do not know of it."""
+    ahead = ahead_s(site.host, SystemClock())
+    if abs(ahead) <= SKEW_S:
+        return f"{site.host.name} has the same time"
+    word = "ahead of" if ahead > 0 else "behind"
+    raise HostFailed(
+        f"the clock of {site.host.name} is {format_duration(abs(ahead))} {word} this machine's",
+        hint="One of the two is wrong: timedatectl, on both.",
+    )
 
 
 def _compose(site: Site) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from stockctl.backup.stores.base import Store
+from stockctl.core.clock import Clock
 from stockctl.deploy.overview.backups import backups_part
 from stockctl.deploy.overview.database import database_part
 from stockctl.deploy.overview.health import health_part
@@ -34,9 +36,10 @@ class Memory:
 
 
 def questions(
-    site: Site, open_store: Callable[[], Store], memory: Memory
+    site: Site, open_store: Callable[[], Store], memory: Memory, own: Clock
 ) -> dict[str, tuple[int, Ask]]:
-    """For `gather`, in the order of the screen."""
+    """For `gather`, in the order of the screen. `own`: this machine's clock, so that the age of a
+    backup is known also where the host does not answer."""
     found: dict[str, tuple[int, Ask]] = {}
     if site.environment.service is not None:
         found["live"] = (RELEASE, lambda: live_part(site))
@@ -48,7 +51,7 @@ def questions(
         said = "embedded: it runs only while a command uses it"
         found["database"] = (DATABASE, lambda: Part("database", Level.GOOD, (said,)))
     if site.environment.database is not None:
-        found["backups"] = (BACKUP, lambda: backups_part(site, open_store()))
+        found["backups"] = (BACKUP, lambda: backups_part(replace(site, clock=own), open_store()))
     found["disk"] = (DISK, lambda: disk_part(site))
     found["lock"] = (TIDY, lambda: lock_part(site))
     found["last"] = (TIDY, lambda: last_part(site))

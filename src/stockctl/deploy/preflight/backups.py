@@ -15,7 +15,7 @@ def age(preflight: Preflight) -> Gate:
     latest = newest(found, preflight.site.clock.now())
     if latest is None:
         return Gate("backup-age", False, "there is no backup", fix=fix)
-    gate = aged(preflight, "backup-age", latest.created_at, limit, "the newest is from")
+    gate = aged(preflight.site, "backup-age", latest.created_at, limit, "the newest is from")
     return gate if gate.ok else Gate("backup-age", False, gate.detail, gate.since, fix)
 
 
@@ -32,7 +32,7 @@ def verified(preflight: Preflight) -> Gate:
     moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]
     if not moments:
         return Gate("backup-verified", False, "none was ever verified", fix=fix)
-    gate = aged(preflight, "backup-verified", max(moments), limit, "one was found whole")
+    gate = aged(preflight.site, "backup-verified", max(moments), limit, "one was found whole")
     return gate if gate.ok else Gate("backup-verified", False, gate.detail, gate.since, fix)
 
 
@@ -45,5 +45,5 @@ def drilled(preflight: Preflight) -> Gate:
     moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).drilled_at)]
     if not moments:
         return Gate("backup-drilled", False, "none was ever restored", fix=fix)
-    gate = aged(preflight, "backup-drilled", max(moments), limit, "one was restored")
+    gate = aged(preflight.site, "backup-drilled", max(moments), limit, "one was restored")
     return gate if gate.ok else Gate("backup-drilled", False, gate.detail, gate.since, fix)

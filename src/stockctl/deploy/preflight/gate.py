@@ -71,24 +71,30 @@ class Preflight:
         return EvidenceBook(self.site.host, self.site.directory)
 
     def age_s(self, moment: datetime) -> float:
-        return (self.site.clock.now() - moment).total_seconds()
+        """Of what was written down for this environment: by its host's clock, now and then."""
+        return age_s(self.site, moment)
 
 
 Ask = Callable[[Preflight], Gate]
+
+
+def age_s(site: Site, moment: datetime) -> float:
+    """Seconds since a moment that was written down for that environment."""
+    return (site.clock.now() - moment).total_seconds()
 
 
 SKEW_S = 300.0  # by so much the clocks of two machines may differ without anybody noticing
 
 
 def fresh(age_s: float, limit_s: float) -> bool:
-    """Not longer ago than the limit, and not to come: what another machine with a clock that is a
-    year ahead wrote down would count for a year."""
+    """Not longer ago than the limit, and not to come: what was written down while the clock was a
+    year ahead would count for a year."""
     return -SKEW_S <= age_s <= limit_s
 
 
-def aged(preflight: Preflight, name: str, moment: datetime, limit_s: float, what: str) -> Gate:
-    """Green while `moment` is not longer ago than the limit."""
-    age = preflight.age_s(moment)
+def aged(site: Site, name: str, moment: datetime, limit_s: float, what: str) -> Gate:
+    """Green while `moment`, by the clock of `site`, is not longer ago than the limit."""
+    age = age_s(site, moment)
     ago = f"{format_duration(age)} ago" if age >= -SKEW_S else ahead(age)
     said = f"{what} {ago}, at most {format_duration(limit_s)}"
     return Gate(name, fresh(age, limit_s), said, moment)

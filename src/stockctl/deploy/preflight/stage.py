@@ -7,12 +7,13 @@ from datetime import datetime
 from stockctl.core.journal import Outcome
 from stockctl.core.units import format_duration
 from stockctl.deploy.evidence import EvidenceBook
-from stockctl.deploy.preflight.gate import Gate, Preflight, aged
+from stockctl.deploy.preflight.gate import SKEW_S, Gate, Preflight, age_s, aged, ahead
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
 from stockctl.system.http import Request, send
 
 HEALTH_S = 10.0
+_DEPLOY_AGAIN = "Set its clock right, then: stockctl deploy {}"
 ROLLBACK = ("rollback", "deploy rollback")  # how the journal calls it
 
 
@@ -29,13 +30,15 @@ def same_image(preflight: Preflight) -> Gate:
     if wrong:
         fix = f"stockctl deploy {where} --tag {preflight.candidate.version}"
         return Gate("staging", False, f"{where} has {wrong}", live.created_at, fix)
-    age = preflight.age_s(live.created_at)
-    said = f"{live.version} is live on {where} for {format_duration(age)}"
+    since = _live_since(stage, live)
+    age = age_s(stage, since)
+    if age < -SKEW_S:
+        said = f"{live.version} went live on {where} {ahead(age)}"
+        return Gate("staging", False, said, since, _DEPLOY_AGAIN.format(where))
+    said = f"{live.version} is live on {where} for {format_duration(max(age, 0.0))}"
     if age < need:
         fix = f"Wait {format_duration(need - age)} more."
-        return Gate(
-            "staging", False, f"{said}, needs {format_duration(need)}", live.created_at, fix
-        )
+        return Gate("staging", False, f"{said}, needs {format_duration(need)}", since, fix)
     answer = send(
         Request("GET", stage.reached(stage.service.url.rstrip("/") + stage.service.health)),
         timeout_s=HEALTH_S,
@@ -43,8 +46,14 @@ def same_image(preflight: Preflight) -> Gate:
     if answer.status != 200:
         came = answer.failure or str(answer.status)
         fix = f"stockctl status {where}"
-        return Gate("staging", False, f"{said}, and is not well: {came}", live.created_at, fix)
-    return Gate("staging", True, f"{said}, and well", live.created_at)
+        return Gate("staging", False, f"{said}, and is not well: {came}", since, fix)
+    return Gate("staging", True, f"{said}, and well", since)
+
+
+def _live_since(stage: Site, live: Release) -> datetime:
+    """When it went live the last time: what was rolled back to was away meanwhile."""
+    standing = stage.releases.standing()
+    return standing.since if standing and standing.since else live.created_at
 
 
 def _differs(preflight: Preflight, live: Release) -> str:
@@ -74,7 +83,7 @@ def smoked(preflight: Preflight) -> Gate:
     known = [moment for moment in moments if moment]
     if not known:
         return Gate("smoke", False, f"{live.id} was never smoke-tested on {where}", fix=fix)
-    gate = aged(preflight, "smoke", max(known), limit, f"passed on {where}")
+    gate = aged(site, "smoke", max(known), limit, f"passed on {where}")
     return gate if gate.ok else Gate("smoke", False, gate.detail, gate.since, fix)
 
 
@@ -91,7 +100,7 @@ def loaded(preflight: Preflight) -> Gate:
         return Gate("load", False, said, fix=fix)
     if not evidence.ok:
         return Gate("load", False, f"not passed on {where}: {evidence.detail}", evidence.at, fix)
-    gate = aged(preflight, "load", evidence.at, limit, f"{profile} passed on {where}")
+    gate = aged(site, "load", evidence.at, limit, f"{profile} passed on {where}")
     return gate if gate.ok else Gate("load", False, gate.detail, gate.since, fix)
 
 
@@ -105,7 +114,7 @@ def rehearsed(preflight: Preflight) -> Gate:
         return Gate("rehearsal", False, f"{version} was not rehearsed", fix=fix)
     if not evidence.ok:
         return Gate("rehearsal", False, f"{version} did not pass", evidence.at, fix)
-    gate = aged(preflight, "rehearsal", evidence.at, limit, f"{version} passed")
+    gate = aged(preflight.site, "rehearsal", evidence.at, limit, f"{version} passed")
     return gate if gate.ok else Gate("rehearsal", False, gate.detail, gate.since, fix)
 
 
@@ -123,7 +132,7 @@ def rolled_back(preflight: Preflight) -> Gate:
     fix = f"stockctl deploy rollback {where}"
     if last is None:
         return Gate("rollback", False, f"never tried on {where}", fix=fix)
-    gate = aged(preflight, "rollback", last, limit, f"tried on {where}")
+    gate = aged(site, "rollback", last, limit, f"tried on {where}")
     return gate if gate.ok else Gate("rollback", False, gate.detail, gate.since, fix)
 
 

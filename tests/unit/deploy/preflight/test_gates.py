@@ -171,6 +171,43 @@ def test_staging_has_the_same_for_long_enough_and_is_well(make: Make, health: He
     assert (young.ok, young.fix) == (False, "Wait 1h 00m more.")
 
 
+def test_what_staging_wrote_goes_by_the_clock_of_staging(make: Make, clock: FakeClock) -> None:
+    """Its host is three days behind; by our clock all of it would be three days older."""
+    what = make(staging="staging", staging_for="48h", smoke_within="1h", rollback_within="1h")
+    assert what.stage is not None
+    behind = FakeClock(clock.at - timedelta(days=3))
+    journal = replace(what.stage.journal, clock=behind)
+    stage = replace(what.stage, clock=behind, journal=journal)
+    what = replace(what, stage=stage)
+    release = live(stage)
+    stage.releases.set_live(release.id, since=behind.now())
+    book = EvidenceBook(stage.host, stage.directory)
+    book.put(Evidence("smoke", behind.now(), True, "me", of="sha256:2"))
+    with journal.operation("rollback to r0001"):
+        pass
+    assert gate(what, "smoke").ok
+    assert gate(what, "rollback").ok
+    young = gate(what, "staging")
+    assert (young.ok, young.fix) == (False, "Wait 2d 0h more.")
+    for each in (clock, behind):
+        each.sleep(2 * DAY)
+    assert gate(what, "staging").ok
+    assert not gate(what, "smoke").ok
+    behind.slept_s -= 9 * DAY  # its clock was set back
+    said = gate(what, "staging")
+    assert not said.ok
+    assert "went live on staging 7d 0h from now: a clock is wrong" in said.detail
+
+
+def test_what_came_back_is_live_from_then_on(make: Make, clock: FakeClock) -> None:
+    """It was made three days ago, and was away meanwhile."""
+    what = make(staging="staging", staging_for="48h")
+    assert what.stage is not None
+    release = live(what.stage)
+    what.stage.releases.set_live(release.id, since=clock.now() - timedelta(hours=1))
+    assert gate(what, "staging").fix == "Wait 47h 00m more."
+
+
 def test_smoke_of_what_is_live(make: Make, clock: FakeClock) -> None:
     what = make(staging="staging", smoke_within="7d")
     assert what.stage is not None

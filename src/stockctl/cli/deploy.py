@@ -182,13 +182,12 @@ def what_to_deploy(
     session: Session, site: Site, tag: str | None, reference: str | None
 ) -> tuple[str, str, Commit | None]:
     """The version, the image's name, and the commit that it is built from."""
-    from stockctl.deploy.image import commit_of, version_of
+    from stockctl.deploy.image import commit_of, version_in, version_of
 
     if tag and reference:
         raise UsageError("give either --tag or --image")
     if reference:
-        last = reference.rsplit("/", 1)[-1]
-        return (last.partition(":")[2] or "latest"), reference, None
+        return version_in(reference), reference, None
     commit = commit_of(site.here, session.project().root)
     version = tag or version_of(commit)
     return version, f"{site.service.image}:{version}", commit

@@ -9,14 +9,15 @@ from stockctl.core.command import Command
 from stockctl.core.errors import ToolFailed, UsageError
 from stockctl.core.progress import Step
 from stockctl.deploy.parcel import is_here, send
+from stockctl.deploy.pull import pull
 from stockctl.deploy.site import Site
 from stockctl.system import compose
 from stockctl.system.host import Host
 
 BUILD_S = 3600.0
-PULL_S = 1800.0
 GIT_S = 30.0
 DIRTY = "-dirty"
+DIGEST_LENGTH = 12
 KEPT = "stockctl-kept"  # the name under which the images of recorded releases are held
 
 
@@ -58,30 +59,45 @@ def version_of(commit: Commit | None) -> str:
     return commit.short
 
 
+def version_in(reference: str) -> str:
+    """A release's version where an image was named: its tag, else the beginning of its digest."""
+    name, _, digest = reference.partition("@")
+    tag = name.rsplit("/", 1)[-1].partition(":")[2]
+    return tag or digest.partition(":")[2][:DIGEST_LENGTH] or "latest"
+
+
 def obtain(
     site: Site, reference: str, version: str, commit: Commit | None, step: Step, *, build: bool
 ) -> str:
     """The id of the image `reference`, after building or fetching it. Raises ToolFailed."""
-    folder = site.service.build
-    if build and folder is not None:
-        revision = commit.revision if commit else None
-        command, timeout_s = compose.build(folder, reference, version, revision), BUILD_S
-    elif site.engine.image_id(reference) is not None or is_here(site, reference):
-        command = None  # it is here already: a tag that moved since is not our guess to make
+    if build and site.service.build is not None:
+        image_id = _built(site, reference, version, commit, step)
     else:
-        command, timeout_s = compose.pull(reference), PULL_S
-    builds = build and folder is not None
-    if command is not None:
-        where = site.here if builds else site.host
-        where.run(command, timeout_s=timeout_s, on_line=step.line)
-    if site.remote and (builds or site.engine.image_id(reference) is None):
-        image_id: str | None = send(site, reference, step)
-    else:
-        image_id = site.engine.image_id(reference)
+        image_id = _fetched(site, reference, step)
     if image_id is None:
         raise ToolFailed(f"the image {reference} is not there after it was built or pulled")
     step.detail = f"{reference} {image_id[7:19]}"
     return image_id
+
+
+def _built(
+    site: Site, reference: str, version: str, commit: Commit | None, step: Step
+) -> str | None:
+    assert site.service.build is not None
+    revision = commit.revision if commit else None
+    command = compose.build(site.service.build, reference, version, revision)
+    site.here.run(command, timeout_s=BUILD_S, on_line=step.line)
+    return send(site, reference, step) if site.remote else site.engine.image_id(reference)
+
+
+def _fetched(site: Site, reference: str, step: Step) -> str | None:
+    found = site.engine.image_id(reference)
+    if found is not None:
+        return found  # it is there already: a tag that moved since is not our guess to make
+    if is_here(site, reference):
+        return send(site, reference, step)
+    pull(site, reference, step)
+    return site.engine.image_id(reference)
 
 
 def commit_in(site: Site, image_id: str) -> Commit | None:
@@ -96,12 +112,13 @@ def hold(site: Site, release_id: str, image_id: str) -> None:
 
 
 def forget(site: Site, release_id: str) -> None:
-    """Takes our name away again, and with it the one that we gave it when it was built or pulled,
-    unless another recorded release goes by it. The engine keeps what a container uses."""
+    """Takes our name away again, and with it the one that it got when it was built or pulled,
+    unless another recorded release goes by it. A digest is no name that a person gave it, and
+    would keep the image for ever. The engine keeps what a container uses."""
     site.engine.untag(f"{KEPT}/{site.environment.project}:{release_id}")
     releases = site.releases.all()
     gone = next(release for release in releases if release.id == release_id)
     others = {release.image for release in releases if release.id != release_id}
-    ours = gone.image == f"{site.service.image}:{gone.version}"
+    ours = gone.image == f"{site.service.image}:{gone.version}" or "@" in gone.image
     if ours and gone.image not in others and site.engine.image_id(gone.image) == gone.image_id:
         site.engine.untag(gone.image)

@@ -70,7 +70,9 @@ def serve_machine() -> Iterator[Machine]:
             assert within(20, (folder / "begun").exists), "no namespaces: are we root?"
             host = _connect(name, holder.pid, inside)
             with _engine(folder, inside), serve_ssh(folder, host=host, inside=inside) as sshd:
-                (folder / ".docker").symlink_to(Path.home() / ".docker")  # its Compose
+                plugins = folder / ".docker" / "cli-plugins"  # its Compose; a login is its own
+                plugins.parent.mkdir()
+                plugins.symlink_to(Path.home() / ".docker" / "cli-plugins")
                 yield Machine(name, sshd, inside, folder)
         finally:
             holder.kill()

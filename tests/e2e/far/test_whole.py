@@ -12,49 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.rolling.conftest import IMAGE, Shop, make
+from tests.e2e.far.conftest import deployed, serves
+from tests.e2e.rolling.conftest import IMAGE, Shop
 from tests.e2e.rolling.test_tls import certificate
-from tests.machine import Machine, serve_machine
+from tests.machine import Machine
 from tests.remotes import serve_ssh
 
-ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
 SECURELY = """
 import ssl, sys, urllib.request as u
 print(u.urlopen(sys.argv[1], timeout=10, context=ssl._create_unverified_context()).read().decode())
 """
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    with serve_machine() as served:
-        served.give("stockctl-testbed/haproxy:2.6")
-        yield served
-
-
-@pytest.fixture
-def far(machine: Machine, tmp_path: Path) -> Iterator[Shop]:
-    """A project of this machine for that one; nothing is deployed yet."""
-    shop = make(tmp_path / "project")
-    shutil.copy(machine.sshd.known_hosts, shop.root / "environments" / "known_hosts")
-    shop.toml(f"\n{machine.toml(f'/srv/{shop.name}')}")
-    yield shop
-    for kind, remove in (("container", ("rm", "-f")), ("network", ("rm",))):
-        argv = (kind, "ls", "-q", "--filter", f"name={shop.compose_project}")
-        found = machine.docker(*argv, *(["-a"] if kind == "container" else [])).split()
-        if found:
-            machine.docker(kind, *remove, *found)
-
-
-def serves(machine: Machine, shop: Shop) -> str:
-    """What its users get there."""
-    return machine.run("python3", "-c", ASK, shop.url)
-
-
-def deployed(shop: Shop, version: str, *more: str) -> str:
-    shop.set(VERSION=version)
-    done = shop.run("deploy", "staging", "--image", IMAGE, "-v", *more)
-    assert done.code == 0, done.err
-    return done.err
 
 
 @pytest.fixture

@@ -63,9 +63,7 @@ def create(
                 label=label,
                 pinned=pin,
             )
-        write_metrics(
-            opened.environment, opened.store(), opened.host, session.clock.now(), progress
-        )
+        write_metrics(opened.environment, opened.store(), opened.host, opened.clock.now(), progress)
     if not session.quiet:  # a cron job that went well says nothing
         session.output.line(
             f"{backup.id}  {format_size(backup.size_bytes)}  {backup.tables} tables,"

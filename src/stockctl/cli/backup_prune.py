@@ -35,7 +35,7 @@ def prune(
     opened = open_environment(session, name, changes=True)
     found = overview(opened.store(), name)
     policy = _policy(opened.environment.backup)
-    todo = plan_prune(found.backups, policy, session.clock.now(), found.checks)
+    todo = plan_prune(found.backups, policy, opened.clock.now(), found.checks)
     left = old_leftovers(found, todo)
     _show(session, todo, left, found)
     data = _data(todo, left, found)

@@ -68,7 +68,7 @@ def restore(
     from stockctl.system.clients_here import client_host
 
     opened = open_environment(session, name, changes=True)
-    source, backup = _chosen(session, opened, which)
+    source, backup = _chosen(opened, which)
     require_key(backup, opened.environment.backup.identity_file)
     if table is not None:
         return _one_table(session, opened, source, backup, table, plan=plan, given=given, yes=yes)
@@ -76,7 +76,7 @@ def restore(
         todo = plan_restore(
             backup,
             database,
-            session.clock.now(),
+            opened.clock.now(),
             host=client_host(opened.host, database),
             directory=opened.directory,
             options=RestoreOptions(jobs, trust),
@@ -108,13 +108,13 @@ def _confirm(
     confirm(session, environment.name, what, protected=environment.protected, given=given, yes=yes)
 
 
-def _chosen(session: Session, opened: Opened, which: str) -> tuple[Store, Backup]:
+def _chosen(opened: Opened, which: str) -> tuple[Store, Backup]:
     from stockctl.backup.stores.file import is_file, open_file
 
     if is_file(which):
         return open_file(which)
     store = opened.store()
-    return store, choose_backup(session, store, opened.environment.name, which)
+    return store, choose_backup(opened, store, which)
 
 
 def _one_table(

@@ -24,8 +24,8 @@ def show(session: Session, name: str, which: Id = "latest") -> Result:
 
     opened = open_environment(session, name, needs=BACKUP)
     store = opened.store()
-    backup = choose_backup(session, store, name, which)
-    checks, now = read_checks(store, backup), session.clock.now()
+    backup = choose_backup(opened, store, which)
+    checks, now = read_checks(store, backup), opened.clock.now()
     keys = ", ".join(backup.recipients) or "in the clear"
     facts = {
         "backup": backup.id + (" (pinned)" if backup.pinned else ""),
@@ -82,7 +82,7 @@ def _set(session: Session, name: str, which: str, *, pinned: bool) -> Result:
 
     opened = open_environment(session, name, needs=BACKUP, changes=True)
     store = opened.store()
-    chosen = choose_backup(session, store, name, which)
+    chosen = choose_backup(opened, store, which)
     word = "backup pin" if pinned else "backup unpin"
     with opened.journal.operation(f"{word} {chosen.id}"):
         backup = set_pinned(

@@ -27,7 +27,7 @@ def undo(
 
     opened = open_environment(session, name, changes=True)
     with opened.database() as database:
-        todo = plan_undo(database, name, session.clock.now())
+        todo = plan_undo(database, name, opened.clock.now())
         _show(session, todo)
         data = {"database": todo.database, "previous_database": todo.keep_as}
         if plan:

@@ -64,9 +64,9 @@ def verify(
         warn_of_invalid(session, catalogue)
         chosen, broken = catalogue.backups, catalogue.invalid
     else:
-        chosen = (choose_backup(session, opened.store(), name, which or LATEST),)
+        chosen = (choose_backup(opened, opened.store(), which or LATEST),)
     checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
-    now = session.clock.now()
+    now = opened.clock.now()
     write_metrics(opened.environment, opened.store(), opened.host, now, session.progress())
     return _tell(session, name, checked, broken)
 

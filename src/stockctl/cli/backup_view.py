@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from stockctl.backup.stores.base import Store
 
 
-def choose_backup(session: Session, store: Store, name: str, which: str) -> Backup:
+def choose_backup(opened: Opened, store: Store, which: str) -> Backup:
     """The one that is meant. `latest` is never one that only became the newest because a newer one
     is broken. Raises UsageError, BackupInvalid."""
     from stockctl.backup.catalog import LATEST, choose, open_backup
     from stockctl.backup.overview import overview
 
-    catalogue = overview(store, name)
+    session = opened.session
+    catalogue = overview(store, opened.environment.name)
     warn_of_invalid(session, catalogue)
-    backup = choose(catalogue, which, session.clock.now())
+    backup = choose(catalogue, which, opened.clock.now())
     if which == LATEST:
         _warn_of_ahead(session, catalogue, backup)
     if which == LATEST and any(broken > backup.manifest for broken, _ in catalogue.invalid):

@@ -94,7 +94,7 @@ def prove_migrations(
         chosen = _chosen(place.server, place.migrations, since, only, pending=pending)
         choice = Choice(place.migrations, chosen, not no_rows, shared=not embedded)
         limits, progress = Limits(0, place.timeout_s), session.progress()
-        backup = place.latest_backup(session) if with_data else None
+        backup = place.latest_backup() if with_data else None
         with scratch(place.server, "db prove", progress) as made:
             proof = prove(made, choice, limits, progress)
             if backup is not None:
@@ -120,12 +120,12 @@ class _Place:
     timeout_s: float
     opened: Opened | None = None
 
-    def latest_backup(self, session: Session) -> Backup:
+    def latest_backup(self) -> Backup:
         """Raises UsageError where there is none, BackupInvalid."""
         from stockctl.cli.backup_view import choose_backup
 
         assert self.opened is not None
-        return choose_backup(session, self.opened.store(), self.opened.environment.name, "latest")
+        return choose_backup(self.opened, self.opened.store(), "latest")
 
 
 @contextmanager

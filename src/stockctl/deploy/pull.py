@@ -18,7 +18,7 @@ _CAUSES = (
     (
         "no space left on device",
         "its disk is full",
-        "Make room on {where}: docker system df, stockctl deploy tidy, docker image prune.",
+        "Make room on {where}: docker system df, stockctl deploy tidy ENV, docker image prune.",
     ),
     (
         "no matching manifest",

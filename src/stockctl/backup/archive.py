@@ -91,6 +91,11 @@ class ArchiveReader:
                 return
         self._rest = self._read_data(data, position) if self._count_rows else b""
 
+    @property
+    def knows_contents(self) -> bool:
+        """Whether the table of contents, which comes first, was read."""
+        return self._head is not None
+
     def close(self) -> Contents:
         """No more bytes come."""
         if self._head is None:

@@ -11,10 +11,11 @@ from typing import Protocol, TypeVar
 from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.manifest import Backup, parse_name
 from stockctl.backup.overview import Listed, newest
-from stockctl.backup.stores.base import Entry, Store
-from stockctl.core.errors import BackupInvalid, UsageError
+from stockctl.backup.stores.base import Entry, Store, is_gone
+from stockctl.core.errors import BackupInvalid, Refused, StoreFailed, UsageError
 
 LATEST = "latest"
+_CLOSE = 3  # as many as are worth naming
 Chosen = TypeVar("Chosen", bound=Listed, covariant=True)
 
 
@@ -45,7 +46,8 @@ class Catalogue:
 
 
 def list_backups(store: Store, environment: str) -> Catalogue:
-    """Reads every manifest of this environment, and looks whether its object is there."""
+    """Reads every manifest of this environment, and looks whether its object is there. What a
+    prune takes away meanwhile is not in it."""
     names = store.entries()
     backups, invalid = [], []
     for name in sorted(names, reverse=True):
@@ -55,7 +57,11 @@ def list_backups(store: Store, environment: str) -> Catalogue:
         try:
             backups.append(_read(store, name, names))
         except BackupInvalid as error:
-            invalid.append((name, error.message))
+            if not is_gone(store, name):
+                invalid.append((name, error.message))
+        except StoreFailed:
+            if not is_gone(store, name):
+                raise
     checks = {b.id: read_checks(store, b) for b in backups if checks_name(b) in names}
     return Catalogue(environment, tuple(backups), tuple(invalid), checks)
 
@@ -82,6 +88,14 @@ def point_at(store: Store, environment: str, name: str) -> None:
     store.put(pointer_name(environment), f"{name}\n".encode())
 
 
+def points_at(store: Store, environment: str) -> str:
+    """The name that it says; empty where there is none, or none that can be read."""
+    try:
+        return store.get(pointer_name(environment)).decode(errors="replace").strip()
+    except StoreFailed:
+        return ""
+
+
 def choose(catalogue: Choice[Chosen], which: str, now: datetime) -> Chosen:
     """The one with that id, or the newest for `latest`. Raises as `named`."""
     latest = newest(catalogue.backups, now) if which == LATEST else None
@@ -104,24 +118,40 @@ def named(catalogue: Choice[Chosen], which: str) -> Chosen:
             f"{catalogue.environment} has no backup",
             hint=f"stockctl backup create {catalogue.environment}",
         )
-    close = difflib.get_close_matches(which, [each.id for each in catalogue.backups], n=1)
+    ids = [each.id for each in catalogue.backups]
+    close = [each for each in ids if which and each.startswith(which)]  # an id is typed in full
+    close = close or difflib.get_close_matches(which, ids, n=1)
     raise UsageError(
-        f"{catalogue.environment} has no backup {which}",
-        hint=f"Did you mean {close[0]}?"
-        if close
+        f"{catalogue.environment} has no backup {which or repr(which)}",
+        hint=f"Did you mean {' or '.join(close)}?"
+        if 0 < len(close) <= _CLOSE
         else f"stockctl backup list {catalogue.environment}",
     )
 
 
+def require_there(store: Store, backup: Listed) -> None:
+    """Asked under the lock, where it stays. Raises Refused when it went since it was chosen."""
+    if is_gone(store, backup.manifest):
+        raise Refused(
+            f"backup {backup.id} is not in {store.describe()} any more: somebody removed it since"
+            " it was chosen",
+            hint=f"Choose another one: stockctl backup list {backup.environment}",
+        )
+
+
 def open_backup(store: Store, listed: Listed) -> Backup:
     """The whole of one that was chosen by what an index says of it: its manifest is read now, and
-    its object looked for. Raises BackupInvalid, StoreFailed."""
-    backup = Backup.from_json(store.get(listed.manifest), listed.manifest)
+    its object looked for. Raises BackupInvalid, StoreFailed, Refused when it went meanwhile."""
+    try:
+        backup = Backup.from_json(store.get(listed.manifest), listed.manifest)
+        size = store.size(backup.object)
+    except StoreFailed:
+        require_there(store, listed)
+        raise
     if backup.manifest != listed.manifest:
         raise BackupInvalid(
             f"{listed.manifest} is the manifest of another backup: {backup.manifest}"
         )
-    size = store.size(backup.object)
     if size != backup.size_bytes:
         raise BackupInvalid(
             f"{listed.manifest}: {backup.object} has {size} bytes,"

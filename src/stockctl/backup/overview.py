@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 from stockctl.backup.checks import REST, Checks, checks_name, read_checks
 from stockctl.backup.index import Row, Summary, index_name, read_index, summarize, write_index
 from stockctl.backup.manifest import Backup, parse_name
-from stockctl.backup.stores.base import Entry, Store
+from stockctl.backup.stores.base import Entry, Store, is_gone
 from stockctl.core.errors import BackupInvalid, StoreFailed
 
 _READ_AT_ONCE = 6  # sshd allows ten sessions on a connection
@@ -121,9 +121,9 @@ def overview(store: Store, environment: str) -> Overview:
     sound = []
     for name, row in rows.items():
         wrong = _wrong(row.summary, entries)
-        if wrong:
+        if wrong and not is_gone(store, name):
             invalid[name] = wrong
-        else:
+        elif not wrong:
             sound.append(row)
     backups = sorted((r.summary for r in sound), key=lambda b: (b.created_at, b.id), reverse=True)
     return Overview(
@@ -141,11 +141,15 @@ def _read_all(
 ) -> tuple[dict[str, Row], dict[str, str]]:
     rows, invalid = {}, {}
 
-    def read(name: str) -> Row | str:
+    def read(name: str) -> Row | str | None:
         try:
             backup = Backup.from_json(store.get(name), name)
         except BackupInvalid as error:
             return error.message
+        except StoreFailed:
+            if is_gone(store, name):  # by a prune, since it was listed
+                return None
+            raise
         if backup.manifest != name:
             return f"{name} is the manifest of another backup: {backup.manifest}"
         beside = checks_name(backup) in entries
@@ -157,7 +161,7 @@ def _read_all(
         for name, found in zip(names, pool.map(read, names), strict=True):
             if isinstance(found, str):
                 invalid[name] = found
-            else:
+            elif found is not None:
                 rows[name] = found
     return rows, invalid
 

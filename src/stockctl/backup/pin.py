@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from stockctl.backup.catalog import require_there
 from stockctl.backup.create import locked
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
@@ -21,8 +22,10 @@ def set_pinned(
     lock_holder: Holder,
 ) -> Backup:
     """Replaces the manifest as a whole, under the lock that prune holds, too: what is pinned in
-    time stays. Raises Locked, StoreFailed, BackupInvalid when it is gone or broken by now."""
+    time stays. Raises Locked, StoreFailed, Refused when it is gone, BackupInvalid when it is
+    broken by now."""
     with locked(store, backup.environment, host, directory, lock_holder):
+        require_there(store, backup)
         current = Backup.from_json(store.get(backup.manifest), backup.manifest)
         changed = replace(current, pinned=pinned)
         if changed != current:

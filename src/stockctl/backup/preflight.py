@@ -15,7 +15,7 @@ from stockctl.backup.extensions import unavailable
 from stockctl.backup.globals import Role, missing
 from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties
-from stockctl.backup.restorer import NEEDS_SUPERUSER, is_superuser
+from stockctl.backup.restorer import AFTER_ROWS, is_superuser, needs_superuser
 from stockctl.core.command import Command
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_size
@@ -31,6 +31,11 @@ _MAJOR = re.compile(r"\d+")
 _UNTRUSTED = """
 SELECT DISTINCT name FROM pg_available_extension_versions
 WHERE superuser AND NOT trusted AND name = ANY(%s)
+"""
+# An empty place is the data directory's; only some roles may see where that is.
+_WHERE = """
+SELECT coalesce(nullif(pg_tablespace_location(t.oid), ''), s.setting) FROM pg_settings s
+LEFT JOIN pg_tablespace t ON spcname = %s WHERE name = 'data_directory'
 """
 
 
@@ -97,13 +102,13 @@ def require_room(room: Room, needed_bytes: int) -> None:
         )
 
 
-def look_for_room(connection: Connection[Any], database: Database, host: Host) -> Room:
+def look_for_room(
+    connection: Connection[Any], database: Database, host: Host, tablespace: str = "pg_default"
+) -> Room:
     """Asks the container, or this machine where the server is on it."""
     with errors("ask where the data is"):
-        row = connection.execute(
-            "SELECT setting FROM pg_settings WHERE name = 'data_directory'"
-        ).fetchone()
-    if row is None:  # only some roles may see it
+        row = connection.execute(_WHERE, (tablespace,)).fetchone()
+    if row is None:
         return Room(None, "")
     folder = str(row[0])
     if database.tools.prefix:
@@ -143,12 +148,17 @@ def with_tools(connection: Connection[Any], database: Database, host: Host) -> D
     return matching(host, database, "pg_restore", connection.info.server_version // 10000)
 
 
-def require_no_superuser(contents: Contents) -> None:
-    """Raises Refused for a dump with something in it that only a superuser can make."""
-    found = contents.of_kind(*NEEDS_SUPERUSER)
+def require_no_superuser(contents: Contents, *, rows_only: bool = False) -> None:
+    """Raises Refused for a dump with something in it that only a superuser can make. `rows_only`:
+    what comes after the rows is not restored anyway."""
+    found = [each for each in contents.entries if needs_superuser(each)]
+    if rows_only:
+        found = [each for each in found if each.kind not in AFTER_ROWS]
     if found:
         raise Refused(
             "the dump holds what only a superuser can make, and it is not restored as one",
             details="\n".join(f"{each.kind.lower()} {each.name}" for each in found[:20]),
-            hint="If you trust all that is in it: --trust-dump.",
+            hint="From files, with PostgreSQL's own tools: docs/restore-without-stockctl.md."
+            if rows_only
+            else "If you trust all that is in it: --trust-dump.",
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from stockctl.backup.catalog import point_at
+from stockctl.backup.catalog import point_at, points_at
 from stockctl.backup.checks import checks_name
 from stockctl.backup.create import locked
 from stockctl.backup.overview import Leftover, Overview, newest, overview
 from stockctl.backup.retention import Drop, PrunePlan, plan_prune
 from stockctl.backup.stores.base import Store
-from stockctl.core.errors import Refused
+from stockctl.core.errors import Refused, StoreFailed
 from stockctl.core.progress import Progress
 from stockctl.system.host import Holder, Host
 
@@ -47,17 +49,29 @@ def prune(
         again = plan_prune(found.backups, plan.policy, plan.now, found.checks)
         still = {each.backup.id for each in again.remove}
         gone = tuple(each for each in plan.remove if each.backup.id in still)
-        if gone:
-            latest = newest(found.backups, plan.now)
-            assert latest is not None  # those that go are there
-            point_at(store, environment, latest.object)
-        for drop in gone:
-            # In this order nothing is ever listed that has no object.
-            for name in (drop.backup.manifest, checks_name(drop.backup), drop.backup.object):
-                store.delete(name)
-            step.line(f"removed {drop.backup.id}: {drop.reason}")
-        for left in old_leftovers(found, plan):
-            store.delete(left.name)
-            step.line(f"swept {left.name}, which belongs to no manifest")
+        latest = newest(found.backups, plan.now) if gone else None
+        with _pointing(store, environment, latest.object if latest else ""):
+            for drop in gone:
+                # In this order nothing is ever listed that has no object.
+                for name in (drop.backup.manifest, checks_name(drop.backup), drop.backup.object):
+                    store.delete(name)
+                step.line(f"removed {drop.backup.id}: {drop.reason}")
+            for left in old_leftovers(found, plan):
+                store.delete(left.name)
+                step.line(f"swept {left.name}, which belongs to no manifest")
         step.detail = f"{len(gone)} removed, {len(there) - len(gone)} left"
     return gone
+
+
+@contextmanager
+def _pointing(store: Store, environment: str, latest: str) -> Iterator[None]:
+    """`latest` is right before anything goes; where a full disk has no room for that, right after,
+    since then there is."""
+    pointed = not latest or points_at(store, environment) == latest
+    if not pointed:
+        with suppress(StoreFailed):
+            point_at(store, environment, latest)
+            pointed = True
+    yield
+    if not pointed:
+        point_at(store, environment, latest)

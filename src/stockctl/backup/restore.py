@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
+from stockctl.backup.catalog import require_there
 from stockctl.backup.create import locked
 from stockctl.backup.dump import decoded
 from stockctl.backup.fill import Source, fill
@@ -68,6 +69,7 @@ def restore(
     backup = plan.backup
     identities = require_key(backup, identity_file)
     with locked(store, backup.environment, host, directory, lock_holder):
+        require_there(store, backup)
         recover(database, progress)
         for warning in plan.warnings:
             progress.warn(warning)

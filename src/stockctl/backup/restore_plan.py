@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
+from stockctl.backup.archive import Contents
 from stockctl.backup.fingerprint import Fingerprint, fingerprint
 from stockctl.backup.giver import Roles, kept_from, lost_roles
 from stockctl.backup.globals import Role, missing
@@ -84,12 +85,15 @@ def plan_restore(
     database: Database,
     now: datetime,
     *,
+    contents: Contents,
     host: Host,
     directory: Path,
     options: RestoreOptions = RestoreOptions(),
 ) -> RestorePlan:
-    """Looks, changes nothing. Raises Refused for what would fail later, ToolFailed, DatabaseFailed,
-    DatabaseUnreachable."""
+    """Looks, changes nothing; `contents` are from `verify.peek`. Raises Refused for what would fail
+    later, ToolFailed, DatabaseFailed, DatabaseUnreachable."""
+    if not options.trusted:
+        preflight.require_no_superuser(contents)
     name = database.dsn.database
     with maintenance(database) as connection:
         live = describe(connection, name) if exists(connection, name) else None
@@ -98,7 +102,7 @@ def plan_restore(
         preflight.with_tools(connection, database, host)
         wanted = live or from_manifest(backup, name)
         roles = preflight.require_roles(connection, backup, wanted) if live is None else ()
-        room = preflight.look_for_room(connection, database, host)
+        room = preflight.look_for_room(connection, database, host, wanted.tablespace)
         preflight.require_room(room, backup.database_bytes)
         inside = _inside(database) if live and live.allows_connections else None
         trusted = options.trusted

@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from stockctl.backup.archive import Entry
 from stockctl.core.errors import DatabaseUnreachable, Refused
 from stockctl.core.secret import Secret
 from stockctl.system.postgres import Database, errors
@@ -26,7 +27,7 @@ SELECT rolname FROM pg_roles
 WHERE shobj_description(oid, 'pg_authid') = %s AND starts_with(rolname, %s)
 """
 # What only a superuser can make (the CREATE commands' pages in the PostgreSQL manual).
-NEEDS_SUPERUSER = (
+_NEEDS_SUPERUSER = (
     "ACCESS METHOD",
     "CAST",
     "EVENT TRIGGER",
@@ -35,6 +36,8 @@ NEEDS_SUPERUSER = (
     "SUBSCRIPTION",
     "TRANSFORM",
 )
+# Of these, what pg_dump has after the rows.
+AFTER_ROWS = ("EVENT TRIGGER", "SUBSCRIPTION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Restorer:
         """For pg_restore."""
         common = ("--exit-on-error", "--no-owner", "--no-acl")
         return common if self.own else (*common, f"--role={self.name}")
+
+
+def needs_superuser(entry: Entry) -> bool:
+    """Whether only a superuser can make it."""
+    return entry.kind in _NEEDS_SUPERUSER
 
 
 def is_superuser(connection: Connection[Any]) -> bool:

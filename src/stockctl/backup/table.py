@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
 from stockctl.backup.archive import Entry
+from stockctl.backup.catalog import require_there
 from stockctl.backup.create import locked
 from stockctl.backup.fill import Source, restore_only
 from stockctl.backup.fingerprint import table_name
@@ -85,13 +86,14 @@ def restore_table(
     new one. Raises what a restore raises."""
     identities = require_key(backup, identity_file)
     with locked(store, backup.environment, host, directory, lock_holder):
+        require_there(store, backup)
         recover(database, progress)
         with maintenance(database) as connection:
             preflight.require_server(connection, backup)
             database = preflight.with_tools(connection, database, host)
         jobs, _why = preflight.choose_jobs(backup, database, host, directory, None)
         with source_of(backup, store, identities, jobs, directory, progress) as source:
-            preflight.require_no_superuser(source.contents)
+            preflight.require_no_superuser(source.contents, rows_only=True)
             try:
                 scratch, entry = _fill(table, database, source, host, progress, clock)
                 with progress.step("copy") as step:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stockctl.backup.catalog import require_there
 from stockctl.backup.checks import Checks, Depth, read_checks, write_checks
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import check, check_bytes
 from stockctl.core.clock import Clock
-from stockctl.core.errors import BackupInvalid, StockctlError, StoreFailed, ToolFailed
+from stockctl.core.errors import (
+    BackupInvalid,
+    Refused,
+    StockctlError,
+    StoreFailed,
+    ToolFailed,
+)
 from stockctl.core.progress import Progress, Step
 from stockctl.core.units import format_size
 from stockctl.env.keys import Identities
@@ -18,7 +25,8 @@ from stockctl.env.keys import Identities
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of one backup. `reason` says why it is not `ok`, or what was not looked at."""
+    """What came of one backup. `reason` says why it is not `ok`, or what was not looked at;
+    `removed`: somebody took it out of the store meanwhile."""
 
     id: str
     ok: bool
@@ -26,6 +34,7 @@ class Checked:
     reason: str
     error: StockctlError | None = None
     restore_s: float | None = None
+    removed: bool = False
 
 
 def drill_and_record(
@@ -40,6 +49,8 @@ def drill_and_record(
         with progress.step(f"drill {backup.id}"):
             restore_s = run(backup)
     except (BackupInvalid, ToolFailed) as error:
+        if went := _removed(backup, store):
+            return went
         reason = error.message.removeprefix(f"backup {backup.id}: ")
         if isinstance(error, BackupInvalid) and not _only_the_key_is_wrong(backup, store, error):
             record(store, backup, read_checks(store, backup).not_passed(reason), progress)
@@ -63,16 +74,28 @@ def verify(
     try:
         with progress.step(f"verify {backup.id}") as step:
             _look(backup, store, None if sealed else identities, depth, step)
-    except BackupInvalid as error:
+    except (BackupInvalid, StoreFailed) as error:
+        if went := _removed(backup, store):
+            return went
+        if isinstance(error, StoreFailed):
+            return Checked(backup.id, ok=False, depth=None, reason=error.message, error=error)
         reason = error.message.removeprefix(f"backup {backup.id}: ")
         if not _only_the_key_is_wrong(backup, store, error):
             record(store, backup, read_checks(store, backup).not_passed(reason), progress)
         return Checked(backup.id, ok=False, depth=None, reason=reason, error=error)
-    except StoreFailed as error:
-        return Checked(backup.id, ok=False, depth=None, reason=error.message, error=error)
     record(store, backup, read_checks(store, backup).passed(clock.now(), depth), progress)
     note = "not decoded: there is no key here" if sealed else ""
     return Checked(backup.id, ok=True, depth=depth, reason=note)
+
+
+def _removed(backup: Backup, store: Store) -> Checked | None:
+    """Nobody is locked out by a verification, a prune least of all."""
+    try:
+        require_there(store, backup)
+    except Refused as error:
+        reason = "it was removed while it was read"
+        return Checked(backup.id, ok=False, depth=None, reason=reason, error=error, removed=True)
+    return None
 
 
 def _only_the_key_is_wrong(backup: Backup, store: Store, error: BackupInvalid) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 from stockctl.backup import codec
 from stockctl.backup.archive import ArchiveReader, Contents
@@ -37,6 +38,21 @@ def check(
         archive.feed(block)
         on_bytes(len(block))
     return settle(archive, backup)
+
+
+def peek(backup: Backup, store: Store, identities: Identities | None) -> Contents:
+    """What is in it, from its first bytes: for a plan. No sha256 vouches for them, so a restore
+    asks again. Raises what `check` raises, as far as it shows."""
+    archive = ArchiveReader(count_rows=False)
+    try:
+        with closing(read(backup, store, identities)) as blocks:
+            for block in blocks:
+                archive.feed(block)
+                if archive.knows_contents:
+                    break
+        return archive.close()
+    except BackupInvalid as error:
+        raise error if error.hint else _invalid(backup, error.message) from error
 
 
 def settle(archive: ArchiveReader, backup: Backup) -> Contents:

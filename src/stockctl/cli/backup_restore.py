@@ -17,6 +17,7 @@ from stockctl.core.units import format_duration, format_size
 SHOWN_TABLES = 8
 
 if TYPE_CHECKING:
+    from stockctl.backup.archive import Contents
     from stockctl.backup.manifest import Backup
     from stockctl.backup.restore import Restored
     from stockctl.backup.restore_plan import RestorePlan
@@ -64,19 +65,23 @@ def restore(
     """
     from stockctl.backup.restore import require_key
     from stockctl.backup.restore_plan import RestoreOptions, plan_restore
+    from stockctl.backup.verify import peek
     from stockctl.deploy.safety import restore_over
     from stockctl.system.clients_here import client_host
 
     opened = open_environment(session, name, changes=True)
     source, backup = _chosen(opened, which)
-    require_key(backup, opened.environment.backup.identity_file)
+    contents = peek(backup, source, require_key(backup, opened.environment.backup.identity_file))
     if table is not None:
-        return _one_table(session, opened, source, backup, table, plan=plan, given=given, yes=yes)
+        return _one_table(
+            session, opened, source, backup, contents, table, plan=plan, given=given, yes=yes
+        )
     with opened.database() as database:
         todo = plan_restore(
             backup,
             database,
             opened.clock.now(),
+            contents=contents,
             host=client_host(opened.host, database),
             directory=opened.directory,
             options=RestoreOptions(jobs, trust),
@@ -122,16 +127,19 @@ def _one_table(
     opened: Opened,
     source: Store,
     backup: Backup,
+    contents: Contents,
     wanted: str,
     *,
     plan: bool,
     given: str | None,
     yes: bool,
 ) -> Result:
+    from stockctl.backup.preflight import require_no_superuser
     from stockctl.backup.table import choose_table
     from stockctl.deploy.safety import bring_table_back
 
     environment, table = opened.environment, choose_table(backup, wanted)
+    require_no_superuser(contents, rows_only=True)
     rows = dict(backup.fingerprint)[table]
     session.output.note(f"restore   {table} of {backup.id}: {rows} rows, as {table}_restored")
     if plan:

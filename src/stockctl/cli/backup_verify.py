@@ -66,6 +66,8 @@ def verify(
     else:
         chosen = (choose_backup(opened, opened.store(), which or LATEST),)
     checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
+    if everything:  # of all that there are, one that was pruned meanwhile is none
+        checked = [each for each in checked if not each.removed]
     now = opened.clock.now()
     write_metrics(opened.environment, opened.store(), opened.host, now, session.progress())
     return _tell(session, name, checked, broken)

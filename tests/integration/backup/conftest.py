@@ -17,10 +17,11 @@ from stockctl.backup.catalog import Catalogue, choose, list_backups
 from stockctl.backup.checks import checks_name
 from stockctl.backup.create import CreateOptions, create
 from stockctl.backup.manifest import Backup
-from stockctl.backup.restore import Restored, restore
+from stockctl.backup.restore import Restored, require_key, restore
 from stockctl.backup.restore_plan import RestoreOptions, RestorePlan, plan_restore
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.undo import Undone, plan_undo, undo
+from stockctl.backup.verify import peek
 from stockctl.core.clock import SystemClock
 from stockctl.core.progress import Progress, Reporter, silent
 from stockctl.system.host import Holder
@@ -62,10 +63,12 @@ class Bench:
         )
 
     def plan(self, which: str = "latest", **options: Any) -> RestorePlan:
+        backup = choose(self.catalogue(), which, datetime.now(UTC))
         return plan_restore(
-            choose(self.catalogue(), which, datetime.now(UTC)),
+            backup,
             self.database,
             datetime.now(UTC),
+            contents=peek(backup, self.store, require_key(backup, self.identity_file)),
             host=LocalHost(),
             directory=self.directory,
             options=RestoreOptions(**options),

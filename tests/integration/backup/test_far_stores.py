@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from tests.disks import small_disk
 from tests.integration.backup.conftest import Bench
 from tests.remotes import (
     ACCESS_KEY,
@@ -237,20 +238,13 @@ def test_a_server_that_goes_in_the_middle(bench: Bench, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("no mounts here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        yield disk
 
 
-def test_a_full_s3_server(small_disk: Path) -> None:
-    with serve_s3(small_disk / "s3") as own:
+def test_a_full_s3_server(disk: Path) -> None:
+    with serve_s3(disk / "s3") as own:
         store = s3_store(own.endpoint, "x", timeout_s=10.0, attempts=2)
         with (
             pytest.raises(StoreFailed, match="cannot write") as caught,
@@ -265,10 +259,10 @@ def test_a_full_s3_server(small_disk: Path) -> None:
         store.client.close()
 
 
-def test_a_full_disk_over_sftp(bench: Bench, sshd: Sshd, small_disk: Path) -> None:
+def test_a_full_disk_over_sftp(bench: Bench, sshd: Sshd, disk: Path) -> None:
     bench.fill(**WIDE)
     with SshHost(sshd.target) as host:
-        store: Any = SftpStore(host, PurePosixPath(small_disk), lease_s=LEASE_S)
+        store: Any = SftpStore(host, PurePosixPath(disk), lease_s=LEASE_S)
         with pytest.raises(StoreFailed, match="is the disk full"):
             replace(bench, store=store).create()
         assert store.names() == ()

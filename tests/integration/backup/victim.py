@@ -19,6 +19,7 @@ from stockctl.backup.restore_plan import plan_restore
 from stockctl.backup.retention import Policy, plan_prune
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.undo import plan_undo, undo
+from stockctl.backup.verify import peek
 from stockctl.core.clock import SystemClock
 from stockctl.core.progress import Event, Progress
 from stockctl.core.secret import Secret
@@ -78,6 +79,7 @@ else:
             backup,
             database,
             datetime.now(UTC),
+            contents=peek(backup, store, None),
             host=LocalHost(),
             directory=Path(directory),
         ),

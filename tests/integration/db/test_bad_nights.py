@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
+from tests.disks import small_disk
 from tests.integration.db.conftest import Bench
 from tests.servers import on_each_postgres
 
@@ -82,17 +82,11 @@ def test_a_connection_that_is_lost_leaves_nothing(bench: Bench) -> None:
 @pytest.fixture
 def full(postgres: Database, tmp_path: Path) -> Iterator[Bench]:
     """A database whose disk has room for itself and a little more."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
     name = f"t_{os.urandom(6).hex()}"
     owner = Path(postgres.dsn.host).stat()
     with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
         Path(folder).chmod(0o711)
-        disk = Path(folder) / "disk"
-        disk.mkdir()
-        options = f"size=24m,uid={owner.st_uid},gid={owner.st_gid},mode=0700"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=True)
-        try:
+        with small_disk(Path(folder) / "disk", "24m", owner=owner) as disk:
             with postgres.connect() as connection:
                 connection.execute(f"CREATE TABLESPACE {name} LOCATION '{disk}'".encode())
                 connection.execute(f"CREATE DATABASE {name} TABLESPACE {name}".encode())
@@ -100,8 +94,6 @@ def full(postgres: Database, tmp_path: Path) -> Iterator[Bench]:
             with postgres.connect() as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
                 connection.execute(f"DROP TABLESPACE {name}".encode())
-        finally:
-            subprocess.run(["umount", disk], check=True)
 
 
 def test_a_full_disk_leaves_nothing(full: Bench) -> None:

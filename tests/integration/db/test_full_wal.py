@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.disks import small_disk
 from tests.integration.db.conftest import Bench
 from tests.servers import ONE, a_server, running, stop_all
 
@@ -51,28 +50,14 @@ class Wal:
         running(ONE, self.parent, options=OPTIONS)
 
 
-@contextmanager
-def mounted(folder: Path, owner: os.stat_result) -> Iterator[Path]:
-    disk = folder / "wal"
-    disk.mkdir()
-    options = f"size=96m,uid={owner.st_uid},gid={owner.st_gid},mode=0700"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
 @pytest.fixture
 def wal(tmp_path: Path) -> Iterator[Wal]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
     with tempfile.TemporaryDirectory(prefix="stockctl-wal-") as folder:
         parent = Path(folder)
         parent.chmod(0o711)
         with a_server(ONE, parent, options=OPTIONS) as database:
             data = Path(database.dsn.host)
-            with mounted(parent, data.stat()) as disk:
+            with small_disk(parent / "wal", "96m", owner=data.stat()) as disk:
                 stop_all(parent)
                 subprocess.run(["cp", "-a", f"{data}/pg_wal/.", disk], check=True)
                 shutil.rmtree(data / "pg_wal")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
+from tests.disks import fill_up, small_disk
 from tests.integration.env.conftest import CANARY, ENV, Place
 
 # Runs the program with a trap: the nth call that changes a directory entry of the project never
@@ -260,30 +261,14 @@ def test_a_broken_toml_comes_first_with_its_line(place: Place) -> None:
 
 def test_full_disk(place: Place, tmp_path: Path) -> None:
     """On a file system of one page the sealed file does not fit beside the plaintext."""
-    small = tmp_path / "small"
-    small.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "tmpfs", str(small)]
-    if subprocess.run(line, capture_output=True, timeout=60, check=False).returncode:
-        pytest.skip("no leave to mount")
-    try:
+    with small_disk(tmp_path / "small", "16k") as small:
         folder = place.toml.parent
         shutil.copytree(folder, small, dirs_exist_ok=True)
         shutil.rmtree(folder)
         folder.symlink_to(small)
-        _fill(small / "filler")
+        fill_up(small)
         code, said = seal(place)
         assert (code, "No space left" in said) == (6, True)
         assert place.plain.read_text() == ENV
         assert 'env_file = ".env.prod"' in place.toml.read_text()
         assert not list(small.rglob("*tmp*"))
-    finally:
-        subprocess.run(["umount", str(small)], check=True, timeout=60)
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 512):
-                pass
-        except OSError:
-            pass

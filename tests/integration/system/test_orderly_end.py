@@ -18,6 +18,7 @@ from typing import IO
 
 import pytest
 from tests.children import untraced
+from tests.disks import make_read_only, small_disk
 
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import HostFailed, Locked
@@ -218,13 +219,8 @@ def test_of_many_at_once_only_one_gets_the_lock(tmp_path: Path) -> None:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "tiny", "64k") as disk:
+        yield disk
 
 
 def test_a_full_disk_keeps_the_old_content_and_leaves_nothing(full_disk: Path) -> None:
@@ -249,8 +245,7 @@ def test_a_full_disk_is_told_by_append_and_still_locks(full_disk: Path) -> None:
 
 
 def test_a_folder_that_is_read_only_is_told(full_disk: Path) -> None:
-    remount = ["mount", "-o", "remount,ro", str(full_disk)]
-    subprocess.run(remount, check=True)
+    make_read_only(full_disk)
     for call in (
         lambda: LocalHost().write(full_disk / "a", b""),
         lambda: LocalHost().append(full_disk / "a", b""),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.disks import make_read_only, small_disk
 
 from stockctl.backup.catalog import list_backups
 from stockctl.backup.stores.directory import DirectoryStore
@@ -17,23 +17,14 @@ from stockctl.core.errors import StoreFailed
 from stockctl.system.host import Holder
 
 SMALL_BYTES = 256 * 1024
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 NOBODY = 65534
 HOLDER = Holder("anna@desk", "backup prune", datetime(2026, 11, 22, 3, tzinfo=UTC))
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = f"size={SMALL_BYTES}"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no mounts here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def small(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", str(SMALL_BYTES)) as disk:
+        yield disk
 
 
 def test_only_we_can_read_it(tmp_path: Path) -> None:
@@ -111,28 +102,25 @@ def test_a_folder_in_place_of_an_object(tmp_path: Path) -> None:
     assert "folder" in caught.value.hint
 
 
-@root_only
-def test_a_full_disk(small_disk: Path) -> None:
-    store = DirectoryStore(small_disk)
+def test_a_full_disk(small: Path) -> None:
+    store = DirectoryStore(small)
     store.put("old", b"x")
     with pytest.raises(StoreFailed) as caught:
         store.put("big", b"x" * (2 * SMALL_BYTES))
     assert "disk is full" in caught.value.hint
     assert store.names() == ("old",)
-    assert [entry.name for entry in small_disk.iterdir()] == ["old"]
+    assert [entry.name for entry in small.iterdir()] == ["old"]
 
 
-@root_only
-def test_a_read_only_disk(small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+def test_a_read_only_disk(small: Path) -> None:
+    make_read_only(small)
     with pytest.raises(StoreFailed) as caught:
-        DirectoryStore(small_disk).put("a", b"x")
+        DirectoryStore(small).put("a", b"x")
     assert "read-only" in caught.value.hint
 
 
-@root_only
-def test_a_full_disk_can_be_locked_for_the_prune(small_disk: Path) -> None:
-    store = DirectoryStore(small_disk)
+def test_a_full_disk_can_be_locked_for_the_prune(small: Path) -> None:
+    store = DirectoryStore(small)
     with pytest.raises(StoreFailed), store.open_writer("big") as writer:
         try:
             writer.write(b"x" * (2 * SMALL_BYTES))
@@ -141,11 +129,10 @@ def test_a_full_disk_can_be_locked_for_the_prune(small_disk: Path) -> None:
                 store.delete("big")
 
 
-@root_only
-def test_a_read_only_disk_can_be_restored_from(small_disk: Path) -> None:
-    store = DirectoryStore(small_disk)
+def test_a_read_only_disk_can_be_restored_from(small: Path) -> None:
+    store = DirectoryStore(small)
     store.put("a", b"x")
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    make_read_only(small)
     with store.lock("prod", HOLDER):
         assert store.get("a") == b"x"
 

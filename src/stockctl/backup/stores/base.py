@@ -91,6 +91,15 @@ class Store(Protocol):
         """For messages: where it is."""
 
 
+def is_gone(store: Store, name: str) -> bool:
+    """Whether what was listed is not there any more: whoever lists holds no lock, and a prune may
+    have come between. False where the store does not answer, since then nobody can say."""
+    try:
+        return name not in store.names()
+    except StoreFailed:
+        return False
+
+
 def is_name(name: str) -> bool:
     """Whether it can be the name of an object; what else lies in a store is not ours."""
     return _NAME.fullmatch(name) is not None

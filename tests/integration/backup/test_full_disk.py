@@ -1,0 +1,170 @@
+"""Disks that are full for real: below the store, and below the server that is restored to."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.disks import fill_up, small_disk
+from tests.integration.backup.conftest import HOLDER, Bench
+from tests.servers import ONE, a_server, on_one_postgres, running, stop_all
+
+from stockctl.backup.prune import prune
+from stockctl.backup.retention import Policy, plan_prune
+from stockctl.backup.stores.directory import DirectoryStore
+from stockctl.core.errors import DatabaseFailed, Refused, StockctlError, StoreFailed, ToolFailed
+from stockctl.core.progress import Event, Reporter
+from stockctl.system.postgres import Database
+
+WIDE = {"rows": 5000, "width": 8000}  # about 20 MB that do not compress away
+NO_ROOM = "No space left on device"
+_OPTIONS = "-c restart_after_crash=off -c max_wal_size=32MB -c min_wal_size=32MB"
+
+
+@pytest.fixture
+def small(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
+    """The store is all of a disk of 16 MB."""
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        yield replace(bench, store=DirectoryStore(disk))
+
+
+def test_what_does_not_fit_into_the_store_leaves_nothing_there(small: Bench) -> None:
+    small.run("CREATE TABLE first AS SELECT 1 AS id")
+    good = small.create()
+    small.fill(**WIDE)
+    with pytest.raises(StoreFailed, match=NO_ROOM) as caught:
+        small.create()
+    assert "disk is full" in caught.value.hint
+    assert small.files() == small.files_of(good)
+    filler = fill_up(small.store.path)
+    with pytest.raises(StoreFailed, match=NO_ROOM):
+        small.create()
+    small.restore()  # which only reads there
+    assert small.run("SELECT count(*) FROM pg_class WHERE relname = 'item'") == [(0,)]
+    filler.unlink()
+    later = small.create()
+    assert small.files() == small.files_of(good, later)
+
+
+@pytest.mark.parametrize("pointer", ["right", "wrong", "none"])
+def test_a_prune_makes_room_on_a_disk_that_has_none(small: Bench, pointer: str) -> None:
+    """Not even for a file of one line, which the pointer to the latest backup is."""
+    small.fill(100)
+    old, new = small.create(), small.create()
+    if pointer == "wrong":
+        small.store.put("prod.latest", f"{old.object}\n".encode())
+    elif pointer == "none":
+        small.store.delete("prod.latest")
+    fill_up(small.store.path)
+    with pytest.raises(StoreFailed):
+        small.store.put("any", b"x")
+    later = new.created_at + timedelta(seconds=1)
+    plan = plan_prune((new, old), Policy(last=1), later, small.catalogue().checks)
+    ports = small.ports()
+    del ports["clock"]
+    (gone,) = prune(plan, small.store, lock_holder=HOLDER, **ports)
+    assert gone.backup.id == old.id
+    assert small.files() == sorted([*small.files_of(new), "filler"])
+    assert small.store.get("prod.latest") == f"{new.object}\n".encode()
+
+
+# ------------------------------------------------------------------ where the server writes
+
+
+def filling(disk: Path, step: str) -> tuple[list[Path], Reporter]:
+    """A Reporter that takes all the room as soon as that step begins."""
+    fillers: list[Path] = []
+
+    def report(event: Event) -> None:
+        if type(event).__name__ == "StepStarted" and getattr(event, "name", "") == step:
+            fillers.append(fill_up(disk))
+
+    return fillers, report
+
+
+@pytest.fixture
+def spaced(bench: Bench, postgres: Database) -> Iterator[tuple[Bench, Path]]:
+    """A database in a tablespace of its own, on a disk of 64 MB."""
+    name, owner = bench.database.dsn.database, Path(postgres.dsn.host).stat()
+    server = replace(bench, database=postgres)
+    with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
+        Path(folder).chmod(0o711)
+        with small_disk(Path(folder) / "disk", "64m", owner=owner) as disk:
+            server.run(f"CREATE TABLESPACE {name} LOCATION '{disk}'")
+            server.run(f"ALTER DATABASE {name} SET TABLESPACE {name}")
+            yield bench, disk
+            for each in bench.databases():
+                server.run(f"ALTER DATABASE {each} SET TABLESPACE pg_default")
+            server.run(f"DROP TABLESPACE {name}")
+
+
+@on_one_postgres
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_disk_that_is_full_while_the_copy_is_written(
+    spaced: tuple[Bench, Path], jobs: int
+) -> None:
+    bench, disk = spaced
+    bench.fill(rows=1500, width=8000)
+    bench.create()
+    bench.run("INSERT INTO item VALUES (0, 'later')")
+    fillers, report = filling(disk, "restore")
+    with pytest.raises(ToolFailed) as caught:
+        bench.on(report).restore(jobs=jobs)
+    assert NO_ROOM in caught.value.details
+    assert bench.items() == 1501
+    assert bench.databases() == {bench.database.dsn.database: True}
+    assert bench.run("SELECT rolname FROM pg_roles WHERE rolname LIKE 'stockctl%'") == []
+    fillers[0].unlink()
+    bench.restore(jobs=jobs)
+    assert bench.items() == 1500
+
+
+@on_one_postgres
+def test_a_tablespace_without_room_is_said_before_anything_starts(
+    spaced: tuple[Bench, Path],
+) -> None:
+    bench, disk = spaced
+    bench.fill(rows=3500, width=8000)
+    bench.create()
+    fill_up(disk)
+    with pytest.raises(Refused, match="too little disk") as caught:
+        bench.plan()
+    assert str(disk) in caught.value.message
+
+
+@pytest.fixture
+def cramped(tmp_path: Path) -> Iterator[tuple[Bench, Path]]:
+    """A server that has all of its data on a small disk."""
+    with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
+        Path(folder).chmod(0o711)
+        with (
+            small_disk(Path(folder) / "disk", "256m") as disk,
+            a_server(ONE, disk, options=_OPTIONS) as database,
+        ):
+            bench = Bench(database, DirectoryStore(tmp_path / "store"), tmp_path / "host")
+            bench.run("CREATE DATABASE stock")
+            yield replace(bench, database=database.to("stock")), disk
+
+
+def test_a_server_that_has_no_room_left_comes_back_as_it_was(cramped: tuple[Bench, Path]) -> None:
+    """It may crash over it, when it cannot write its log: then it is started again, with room."""
+    bench, disk = cramped
+    bench.fill(rows=3000, width=8000)
+    bench.create()
+    bench.run("INSERT INTO item VALUES (0, 'later')")
+    fillers, report = filling(disk, "restore")
+    with pytest.raises(StockctlError) as caught:
+        bench.on(report).restore()
+    assert isinstance(caught.value, ToolFailed | DatabaseFailed)
+    fillers[0].unlink()
+    stop_all(disk)
+    running(ONE, disk, options=_OPTIONS)
+    assert bench.items() == 3001
+    bench.create()  # sweeps what was left
+    assert bench.databases() == {"stock": True}
+    bench.restore()
+    assert bench.items() == 3001

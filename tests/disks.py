@@ -37,8 +37,8 @@ def make_read_only(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True, timeout=60)
 
 
-def fill_up(disk: Path) -> Path:
-    """A file that takes all the room there is left; to take it away makes room again."""
+def fill_up(disk: Path, *, but_bytes: int = 0) -> Path:
+    """A file that takes the room there is left; to take it away makes room again."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 20, 512):
@@ -47,4 +47,5 @@ def fill_up(disk: Path) -> Path:
                     pass
             except OSError:
                 pass
+        file.truncate(max(file.tell() - but_bytes, 0))
     return filler

@@ -144,14 +144,14 @@ def open_backup(store: Store, listed: Listed) -> Backup:
     its object looked for. Raises BackupInvalid, StoreFailed, Refused when it went meanwhile."""
     try:
         backup = Backup.from_json(store.get(listed.manifest), listed.manifest)
+        if backup.manifest != listed.manifest:
+            raise BackupInvalid(
+                f"{listed.manifest} is the manifest of another backup: {backup.manifest}"
+            )
         size = store.size(backup.object)
     except StoreFailed:
         require_there(store, listed)
         raise
-    if backup.manifest != listed.manifest:
-        raise BackupInvalid(
-            f"{listed.manifest} is the manifest of another backup: {backup.manifest}"
-        )
     if size != backup.size_bytes:
         raise BackupInvalid(
             f"{listed.manifest}: {backup.object} has {size} bytes,"

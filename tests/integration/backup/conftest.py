@@ -53,8 +53,11 @@ class Bench:
         return create(self.database, self.store, options, **self.ports())
 
     def restore(self, which: str = "latest", **options: Any) -> Restored:
+        return self.carry_out(self.plan(which, **options))
+
+    def carry_out(self, plan: RestorePlan) -> Restored:
         return restore(
-            self.plan(which, **options),
+            plan,
             self.database,
             self.store,
             identity_file=self.identity_file,

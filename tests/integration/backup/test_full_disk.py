@@ -75,13 +75,13 @@ def test_a_prune_makes_room_on_a_disk_that_has_none(small: Bench, pointer: str) 
 # ------------------------------------------------------------------ where the server writes
 
 
-def filling(disk: Path, step: str) -> tuple[list[Path], Reporter]:
-    """A Reporter that takes all the room as soon as that step begins."""
+def filling(disk: Path) -> tuple[list[Path], Reporter]:
+    """A Reporter that takes the room, all but that of an empty database, before any row comes."""
     fillers: list[Path] = []
 
     def report(event: Event) -> None:
-        if type(event).__name__ == "StepStarted" and getattr(event, "name", "") == step:
-            fillers.append(fill_up(disk))
+        if type(event).__name__ == "StepStarted" and getattr(event, "name", "") == "restore":
+            fillers.append(fill_up(disk, but_bytes=4 << 20))
 
     return fillers, report
 
@@ -111,7 +111,7 @@ def test_a_disk_that_is_full_while_the_copy_is_written(
     bench.fill(rows=1500, width=8000)
     bench.create()
     bench.run("INSERT INTO item VALUES (0, 'later')")
-    fillers, report = filling(disk, "restore")
+    fillers, report = filling(disk)
     with pytest.raises(ToolFailed) as caught:
         bench.on(report).restore(jobs=jobs)
     assert NO_ROOM in caught.value.details
@@ -156,7 +156,7 @@ def test_a_server_that_has_no_room_left_comes_back_as_it_was(cramped: tuple[Benc
     bench.fill(rows=3000, width=8000)
     bench.create()
     bench.run("INSERT INTO item VALUES (0, 'later')")
-    fillers, report = filling(disk, "restore")
+    fillers, report = filling(disk)
     with pytest.raises(StockctlError) as caught:
         bench.on(report).restore()
     assert isinstance(caught.value, ToolFailed | DatabaseFailed)

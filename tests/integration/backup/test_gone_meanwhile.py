@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.integration.backup.conftest import FILES, HOLDER, Bench
 
-from stockctl.backup.catalog import choose, list_backups, open_backup
+from stockctl.backup.catalog import list_backups, named, open_backup
 from stockctl.backup.manifest import Backup
 from stockctl.backup.overview import overview
 from stockctl.backup.pin import set_pinned
@@ -74,7 +74,7 @@ def test_one_that_cannot_be_read_is_not_one_that_is_gone(
 
 def test_one_that_was_chosen_and_went(bench: Bench, two: tuple[Backup, Backup]) -> None:
     old, new = two
-    chosen = choose(overview(bench.store, "prod"), old.id)
+    chosen = named(overview(bench.store, "prod"), old.id)
     plan = bench.plan(old.id)
     for name in FILES:
         bench.store.delete(name(old))

@@ -67,8 +67,8 @@ def measure(project: StagingProject, size_mb: int) -> None:
     found = done.data["data"]
     print(f"a database of {size:.0f} MB")
     print(f"rehearsal      {rehearsing:6.1f} s, of which restore {found['restore_s']:.1f}")
-    lines = done.err.splitlines()
-    print("\n".join(line for line in lines if "smoke:" not in line))
+    for name, spent in found["spent_s"].items():
+        print(f"  {name:<16}{spent:6.1f}")
     _, done = seconds(project, "deploy", "staging", "--tag", "v2", "--json")
     steps = {each["name"]: each["duration_s"] for each in done.data["data"]["release"]["steps"]}
     took = done.data["duration_s"] - steps.get("image", 0.0)

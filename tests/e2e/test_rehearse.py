@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from pathlib import Path
 from typing import Any
 
+from stockctl.core.command import Command
+from stockctl.system.compose import Stack, erase
+from stockctl.system.local import LocalHost
 from tests.e2e.conftest import StagingProject
 
 
@@ -26,6 +31,23 @@ def left(project: StagingProject) -> str:
     wanted = f"label=com.docker.compose.project={project.compose_project}-rehearsal"
     kinds = (("ps", "-aq"), ("volume", "ls", "-q"), ("network", "ls", "-q"))
     return "".join(project.docker(*kind, "--filter", wanted) for kind in kinds)
+
+
+def test_a_volume_without_a_name_goes_too(tmp_path: Path) -> None:
+    """A database's image asks for one, and all its data are in it."""
+    name = f"sct{uuid.uuid4().hex[:8]}"
+    file = tmp_path / "compose.json"
+    file.write_text(json.dumps({"services": {"db": {"image": "stockctl-testbed/postgres:15"}}}))
+    host = LocalHost()
+    host.run(Stack(name, file).start(("db",)), timeout_s=60)
+    asked = "{{range .Mounts}}{{.Name}}{{end}}"
+    inspect = Command(("docker", "inspect", f"{name}-db-1", "--format", asked))
+    volume = host.run(inspect, timeout_s=60).stdout.strip()
+    listed = Command(("docker", "volume", "ls", "--quiet", "--filter", f"name={volume}"))
+    assert volume
+    assert host.run(listed, timeout_s=60).stdout.strip() == volume
+    host.run(erase(name, ("db",)), timeout_s=60)
+    assert host.run(listed, timeout_s=60).stdout == ""
 
 
 def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
@@ -55,6 +77,8 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     assert {check["ok"] for check in found["smoke"]} == {True}
     assert len(found["smoke"]) == 11
     assert found["forecast_s"] > 1
+    steps = {"restore", "copy", "apply", "there and back", "start", "smoke", "take away"}
+    assert steps <= set(found["spent_s"])
     assert found["way_back"].endswith("--with-database")
     assert left(project) == ""
     assert not (project.directory / "rehearsal").exists()

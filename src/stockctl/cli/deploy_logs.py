@@ -53,7 +53,7 @@ def logs(
     if follow and session.as_json:
         raise UsageError("--follow never ends, --json is one document: give one of the two")
     opened = open_environment(session, name, needs=RELEASES)
-    with opened.site() as site:
+    with opened.site(looking=True) as site:
         found = logs.sources(site, release, service or ())
         if follow:
             _show(session, logs.follow(site, release, service or (), lines))

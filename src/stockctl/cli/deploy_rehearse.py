@@ -73,6 +73,8 @@ def _show(session: Session, found: Rehearsal) -> None:
         for check in found.smoke.failed:
             line(f"           ✗ {check.name}: {check.detail}", style="red")
     line(f"way back   {found.way_back}")
+    spent = ", ".join(f"{name} {format_duration(s)}" for name, s in found.spent_s.items())
+    line(f"rehearsed  in {format_duration(sum(found.spent_s.values()))}: {spent}")
     if found.forecast_s is None:
         line("this release is not ready: do not deploy it", style="bold red")
     else:

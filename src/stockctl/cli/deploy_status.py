@@ -24,7 +24,7 @@ def status(session: Session, name: str) -> Result:
     from stockctl.deploy.traffic import Traffic
 
     opened = open_environment(session, name, needs=RELEASES)
-    with opened.site() as site:
+    with opened.site(looking=True) as site:
         live, containers, shares = site.releases.live(), site.containers(), shares_of(site)
         ledger, away = status_if_reachable(site), Traffic(site).maintenance()
     locked, freeze = opened.host.holder(opened.lock_file), frozen(opened.journal)

@@ -20,8 +20,8 @@ def doctor(session: Session, name: str) -> Result:
     from stockctl.deploy.doctor import examine
 
     opened = open_environment(session, name)
-    with opened.site() as site:
-        report = examine(site, opened.store(), _embedded(opened))
+    with opened.site(looking=True) as site:
+        report = examine(site, opened.store, _embedded(opened))
     for check in report.checks:
         mark, style = ("✓", "green") if check.ok else ("✗", "red")
         detail = check.detail.replace("\n", "\n" + " " * 18)

@@ -72,7 +72,7 @@ def textfile(
     from stockctl.deploy.overview.questions import Memory, questions
 
     opened = open_environment(session, name, needs=RECORDS)
-    with opened.site() as site:
+    with opened.site(looking=True) as site:
         overview = gather(questions(site, opened.store, Memory(), session.clock), name)
     service = opened.environment.service
     ends = _certificate(service.url) if service else None

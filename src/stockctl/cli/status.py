@@ -54,7 +54,7 @@ def status(
     if opened.environment.service is not None:
         load_sdk()
     memory = Memory()
-    with opened.site() as site:
+    with opened.site(looking=True) as site:
         overview = _look(opened, site, memory)
         if watch:
             overview = _watch(session, opened, site, memory, overview)

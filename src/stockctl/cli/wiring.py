@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stockctl.cli.gate import report_unsound, require_sound
 from stockctl.cli.session import Session
 from stockctl.core.errors import ConfigurationError, HostFailed
+from stockctl.core.hint import WRITABLE
 from stockctl.env.needs import ALL, Needs
 
 if TYPE_CHECKING:  # what they need is imported when something is opened: not for a `--help`
@@ -132,12 +133,14 @@ class Opened:
         return open_store(self)
 
     @contextmanager
-    def site(self, *, hooks: bool = True) -> Iterator[Site]:
-        """Everything that a deploy works with; `hooks`: whether programs of [hooks] are run."""
+    def site(self, *, hooks: bool = True, looking: bool = False) -> Iterator[Site]:
+        """Everything that a deploy works with; `hooks`: whether programs of [hooks] are run.
+        `looking`: who writes nothing needs no folder to write to."""
         from stockctl.deploy.site import Site
         from stockctl.system.engine import Engine
 
-        self.prepare()
+        if not looking:
+            self.prepare()
         engine = Engine(at=self.host.engine, require=self.host.require)
         try:
             yield Site(
@@ -241,4 +244,4 @@ def private_folder(directory: Path) -> None:
         if not ignore.exists():
             ignore.write_text("*\n")
     except OSError as error:
-        raise HostFailed(f"cannot make {directory}: {error.strerror}") from error
+        raise HostFailed(f"cannot make {directory}: {error.strerror}", hint=WRITABLE) from error

@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 
 ENV = "ENV"
+WRITABLE = (
+    "Everything that stockctl records is there. Mount it, make it writable for the user who runs"
+    " stockctl, or name another folder: host.directory."
+)
 
 
 def addressed(text: str, environment: str | None) -> str:

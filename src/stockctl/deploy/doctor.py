@@ -8,6 +8,7 @@ from stockctl.backup.clients import hole, matching, version
 from stockctl.backup.stores.base import Store
 from stockctl.core.clock import SystemClock
 from stockctl.core.errors import DatabaseUnreachable, HostFailed, StockctlError, StoreFailed
+from stockctl.core.hint import WRITABLE
 from stockctl.core.report import Check, Report
 from stockctl.core.units import counted, format_duration, format_size
 from stockctl.deploy.gates import engine_ready, migrations_of, rendered_configuration
@@ -21,7 +22,7 @@ FREE_AT_LEAST_BYTES = 1_000_000_000
 TOOL_S = 60.0
 
 
-def examine(site: Site, store: Store, embedded: Check | None) -> Report:
+def examine(site: Site, store: Callable[[], Store], embedded: Check | None) -> Report:
     """Every check, also after one failed. `embedded` comes from whoever started that server."""
     checks = [_ask("folder", lambda: _folder(site)), _ask("disk", lambda: _disk(site))]
     if site.remote:
@@ -36,7 +37,7 @@ def examine(site: Site, store: Store, embedded: Check | None) -> Report:
         checks.append(_ask("database", lambda: _database(site)))
     if site.environment.database is not None and site.environment.database.migrations:
         checks.append(_ask("migrations", lambda: counted(len(migrations_of(site)), "file")))
-    checks.append(_ask("backup store", lambda: _store(site, store)))
+    checks.append(_ask("backup store", lambda: _store(site, store())))
     return Report(tuple(checks))
 
 
@@ -51,8 +52,12 @@ def _ask(name: str, question: Callable[[], str]) -> Check:
 
 def _folder(site: Site) -> str:
     probe = site.directory / ".doctor"
-    site.host.write(probe, b"")
-    site.host.remove(probe)
+    try:
+        site.host.write(probe, b"")
+        site.host.remove(probe)
+    except HostFailed as error:
+        error.hint = error.hint or WRITABLE
+        raise
     return f"{site.directory} can be written"
 
 

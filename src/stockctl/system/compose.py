@@ -150,11 +150,13 @@ def down(project: str, stop_timeout_s: float) -> Command:
     return Command((*argv, "--progress", "plain", *flags), input=Secret('{"services": {}}'))
 
 
-def erase(project: str) -> Command:
-    """The same with its volumes and its default network, which Compose only knows of where some
-    service is in it: nothing is left."""
-    removed, anybody = down(project, 0), Secret('{"services": {"none": {"image": "none"}}}')
-    return replace(removed, argv=(*removed.argv, "--volumes"), input=anybody)
+def erase(project: str, services: Sequence[str]) -> Command:
+    """The same with its volumes and its default network: nothing is left of a project of these
+    services. Unless they are named, Compose takes their containers for orphans, and leaves behind
+    the volumes without a name that an image asks for (pkg/compose/down.go)."""
+    removed = down(project, 0)
+    named = {"services": {name: {"image": "none"} for name in services}}
+    return replace(removed, argv=(*removed.argv, "--volumes"), input=Secret(json.dumps(named)))
 
 
 def enter(

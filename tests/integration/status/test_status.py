@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -167,6 +168,53 @@ def test_a_store_that_is_gone(folder: Path, url: str, database: Database) -> Non
     found = data(folder)
     assert "/nowhere/backups" in found["backups"]["error"]
     assert found["health"]["ok"]
+
+
+_READ_ONLY = """
+mount --bind .stockctl .stockctl && mount -o remount,bind,ro .stockctl && exec "$@"
+"""
+
+
+def read_only(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program where the environment's folder is on a disk that is mounted read-only."""
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", PROGRAM, *arguments],
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "to be made"])
+def test_a_folder_that_cannot_be_written_hides_nothing(folder: Path, *, there: bool) -> None:
+    if not there:
+        shutil.rmtree(folder / ".stockctl" / "prod")
+    done = read_only(folder, "status", "prod", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["data"]
+    assert found["release"]["id"] == ("r0001" if there else None)
+    assert found["health"]["ok"]
+    assert found["database"]["pending"] == ["0001_one"]
+    assert (found["host"]["level"], found["host"]["writable"]) == ("bad", False)
+    assert "cannot be written" in read_only(folder, "status", "prod").stdout
+    assert "stockctl doctor prod" in [each["command"] for each in found["advice"]]
+
+    examined = read_only(folder, "doctor", "prod")
+    assert examined.returncode == 6
+    assert "host.directory" in examined.stdout
+    assert "✓ migrations" in examined.stdout
+
+
+def test_a_folder_that_is_not_there_is_named_and_not_made(folder: Path) -> None:
+    shutil.rmtree(folder / ".stockctl")
+    said = status(folder).stdout
+    where = folder.resolve() / ".stockctl" / "prod"
+    assert f"nothing was deployed yet: there is no {where}" in said
+    assert "used" in next(line for line in said.splitlines() if "disk" in line)
+    assert not where.joinpath("releases").exists()
 
 
 SILENT_STORE = """

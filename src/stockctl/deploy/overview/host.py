@@ -16,12 +16,16 @@ LAST = 3
 
 
 def disk_part(site: Site) -> Part:
-    """Where releases, backups and mostly the database live. Raises OSError."""
+    """Where releases, backups and mostly the database live. Raises HostFailed, ToolFailed."""
     name = site.environment.name
     found = usage(site.host, site.directory)
     share = 1 - found.free / found.total
     said = f"{share:.0%} used, {format_size(found.free)} free"
-    data = {"total_bytes": found.total, "free_bytes": found.free}
+    data = {"total_bytes": found.total, "free_bytes": found.free, "writable": found.writable}
+    if not found.writable:
+        wrong = f"{site.directory} cannot be written: nothing can be deployed or recorded"
+        doctor = Advice(DISK, f"stockctl doctor {name}", wrong)
+        return Part("disk", Level.BAD, (wrong, said), data, (doctor,))
     if share <= FULL:
         return Part("disk", Level.GOOD, (said,), data)
     level = Level.BAD if share > FULLER else Level.NOTICE

@@ -39,7 +39,9 @@ def _serving(site: Site) -> Part:
     live, now, name = site.releases.live(), site.clock.now(), site.environment.name
     if live is None:
         first = Advice(RELEASE, f"stockctl deploy {name}", "nothing was deployed yet", Level.NOTICE)
-        return Part("live", Level.NOTICE, ("nothing was deployed yet",), {"id": None}, (first,))
+        there = site.host.exists(site.directory)
+        nothing = "nothing was deployed yet" + ("" if there else f": there is no {site.directory}")
+        return Part("live", Level.NOTICE, (nothing,), {"id": None}, (first,))
     age = (now - live.created_at).total_seconds()
     said = [f"{live.id}  {live.version}  for {format_duration(age)}, by {live.who}"]
     data = {

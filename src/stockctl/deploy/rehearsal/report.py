@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from stockctl.core.progress import StepEnded
 from stockctl.core.report import Report, Severity
 from stockctl.db.proof.nouns import Problem, TableLock
 from stockctl.db.proof.rules import RULES
@@ -55,6 +56,7 @@ class Rehearsal:
     backup_s: float = 0.0  # the deploy makes one first
     smokes: int = 1  # `rolling` asks the candidate, and then in public
     watched_s: float = 0.0  # what `rolling` waits for after each step of the traffic
+    steps: tuple[StepEnded, ...] = ()  # all that was done
 
     @property
     def ok(self) -> bool:
@@ -72,6 +74,19 @@ class Rehearsal:
             return None
         smoke_s = self.smokes * (self.smoke_s or 0.0)
         return self.backup_s + self.migrate_s + self.start_s + smoke_s + self.watched_s
+
+    @property
+    def spent_s(self) -> dict[str, float]:
+        """Where the seconds of the rehearsal itself went, all migrations together; but for those of
+        a smoke check, which are in those of `smoke`."""
+        spent: dict[str, float] = {}
+        for step in self.steps:
+            name = step.name
+            for migration in self.migrations:
+                name = name.removesuffix(f" {migration.id}")
+            if not name.startswith("smoke:"):
+                spent[name] = spent.get(name, 0.0) + step.duration_s
+        return spent
 
     @property
     def way_back(self) -> str:
@@ -110,6 +125,7 @@ def as_data(found: Rehearsal) -> dict[str, Any]:
         "smoke": None
         if found.smoke is None
         else [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found.smoke.checks],
+        "spent_s": {name: round(spent, 3) for name, spent in found.spent_s.items()},
         "forecast_s": None if found.forecast_s is None else round(found.forecast_s, 1),
         "way_back": found.way_back,
     }

@@ -6,7 +6,7 @@ the live volumes and publishes no port.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,12 +78,13 @@ def staged(site: Site, rendered: Rendered, image_id: str, server_version: str) -
         rendered = _with_stand_in(site, rendered, server_version)
     made = Rendered(document(rendered, database, web, image_id))
     file = folder / "compose.json"
-    _clear(site, project, folder)  # of one that was killed
+    _clear(site, project, folder, (database, web))  # of one that was killed
     try:
         site.host.write(file, made.to_bytes())
         yield Stage(site, Stack(project, file), database, web)
     finally:
-        _clear(site, project, folder)
+        with site.progress.step("take away"):
+            _clear(site, project, folder, (database, web))
 
 
 def _database(site: Site) -> str:
@@ -105,9 +106,9 @@ def _with_stand_in(site: Site, rendered: Rendered, server_version: str) -> Rende
     return Rendered({**rendered.document, "services": {**services, **changed}})
 
 
-def _clear(site: Site, project: str, folder: Path) -> None:
+def _clear(site: Site, project: str, folder: Path, services: Sequence[str]) -> None:
     try:
-        site.host.run(compose.erase(project), timeout_s=TIDY_S)
+        site.host.run(compose.erase(project, services), timeout_s=TIDY_S)
         site.host.remove(folder)
     except StockctlError as error:
         site.progress.warn(f"something of a rehearsal is left, the project {project}: {error}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stockctl.core.errors import BackupInvalid
+from stockctl.core.progress import StepEnded
 from stockctl.core.report import Check, Report, Severity
 from stockctl.core.secret import Secret
 from stockctl.db.proof.nouns import Problem, TableLock
@@ -157,3 +158,11 @@ def test_the_stand_in_is_entered_as_the_live_one_is_but_without_tls() -> None:
     assert (found.host, found.port, found.user) == ("172.20.0.2", 5432, "own")
     assert found.options == (("options", "-csearch_path=app"),)
     assert stand_in("postgres:16", DSN)["environment"]["POSTGRES_PASSWORD"] == "p@ss"
+
+
+def test_where_its_own_seconds_went() -> None:
+    both = tuple(Rehearsed(each, 1.0, ()) for each in ("0013_a", "0014_b"))
+    ended = (("restore", 41.0), ("apply 0013_a", 1.0), ("apply 0014_b", 2.5), ("smoke: x", 0.2))
+    steps = tuple(StepEnded(name, seconds, True) for name, seconds in (*ended, ("smoke", 0.3)))
+    found = Rehearsal("b", "v2", "sha256:2", 41.0, both, steps=steps)
+    assert found.spent_s == {"restore": 41.0, "apply": 3.5, "smoke": 0.3}

@@ -7,6 +7,7 @@ The format: pg_backup_archiver.c (ReadHead, ReadToc) and pg_backup_custom.c (_re
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from struct import Struct
 
@@ -19,8 +20,12 @@ _DATA, _LARGE_OBJECTS = 1, 3
 _HEAD_LIMIT = 1 << 30  # bytes; a length beyond is damage, not a name
 # What ends the rows of a table, in a chunk of its own (dumpTableData_copy in pg_dump.c).
 _END_OF_ROWS = 1
-# Privileges, and the numbers of the large objects that they are on.
-_KEPT = {"ACL", "DEFAULT ACL", "BLOB METADATA"}
+# Privileges, the numbers of the large objects that they are on, and what others than who restores
+# may have to make.
+_KEPT = {
+    "ACL", "BLOB METADATA", "CAST", "DEFAULT ACL", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA",
+}  # fmt: skip
+_LANGUAGE = re.compile(r"\n    LANGUAGE (\w+)")  # dumpFunc in pg_dump.c
 _number = Struct("<Bi").unpack_from  # 1 for a negative one, then four bytes
 
 
@@ -28,7 +33,8 @@ _number = Struct("<Bi").unpack_from  # 1 for a negative one, then four bytes
 class Entry:
     """One line of the table of contents. `kind` is pg_dump's word: TABLE, TABLE DATA, EXTENSION.
 
-    `sql` is what makes it, kept for what `_KEPT` names.
+    `sql` is what makes it, kept for what `_KEPT` names. `language` is a function's, `tablespace`
+    empty for the database's own.
     """
 
     id: int
@@ -38,6 +44,8 @@ class Entry:
     owner: str
     has_data: bool
     sql: str = ""
+    tablespace: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +237,8 @@ def _entry(cursor: _Cursor, version: tuple[int, int]) -> Entry:
     made_by = cursor.text() or ""
     cursor.text(), cursor.text()  # SQL to drop it, to fill it
     schema = cursor.text() or ""
-    cursor.text(), cursor.text()  # tablespace, access method
+    tablespace = cursor.text() or ""
+    cursor.text()  # access method
     if version >= (1, 16):
         cursor.number()  # relkind
     owner = cursor.text() or ""
@@ -238,5 +247,15 @@ def _entry(cursor: _Cursor, version: tuple[int, int]) -> Entry:
         pass
     state = cursor.byte()
     cursor.take(8)
-    sql = made_by if kind in _KEPT else ""
-    return Entry(number, kind, schema, name, owner, has_data=state != 3, sql=sql)
+    found = _LANGUAGE.search(made_by) if kind in ("FUNCTION", "PROCEDURE") else None
+    return Entry(
+        number,
+        kind,
+        schema,
+        name,
+        owner,
+        has_data=state != 3,
+        sql=made_by if kind in _KEPT else "",
+        tablespace=tablespace,
+        language=found[1] if found else "",
+    )

@@ -11,9 +11,16 @@ from dataclasses import dataclass, replace
 from stockctl.backup.archive import Contents, Entry
 from stockctl.backup.describe import beside
 from stockctl.backup.dump import Dump
-from stockctl.backup.extensions import create_extensions, entries_to_restore, list_file
+from stockctl.backup.extensions import (
+    entries_to_restore,
+    lay_ground,
+    lay_last,
+    list_file,
+    missing_tablespaces,
+)
 from stockctl.backup.fingerprint import content, difference, fingerprint
 from stockctl.backup.manifest import Backup
+from stockctl.backup.publications import PUBLICATIONS
 from stockctl.backup.restorer import Restorer
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import read
@@ -40,6 +47,7 @@ class Source:
     dump: Dump | None = None
     jobs: int = 1
     only: frozenset[int] | None = None  # entries of the dump, without their indexes and keys
+    one_place: bool = False  # all of it in the copy's own tablespace
 
 
 def fill(
@@ -48,12 +56,14 @@ def fill(
     """Raises BackupInvalid, ToolFailed, DatabaseFailed; what is in the database then is worth
     nothing. `empty` is the copy as we enter it, `worker` who restores."""
     with progress.step("restore") as step:
-        create_extensions(empty, worker, source.backup)
+        source = _with_tablespaces(empty, source, progress)
+        lay_ground(empty, worker, source.backup.extensions, source.contents)
         with _command(empty, worker, source, host) as command:
             if source.dump is None:
                 _from_store(command, source, host, step)
             else:
                 _from_file(command, empty, source, host, step)
+        lay_last(empty, worker, source.contents)
     _finish(empty, source.backup, progress)
 
 
@@ -83,13 +93,26 @@ def restore_only(
     """The tables of the dump without their indexes, and the rows of one of them."""
     ids = frozenset(e.id for e in source.contents.entries if not e.has_data or e.id == entry.id)
     with progress.step("restore") as step:
-        create_extensions(empty, worker, source.backup)
-        part = replace(source, only=ids)
+        part = _with_tablespaces(empty, replace(source, only=ids), progress)
+        lay_ground(empty, worker, part.backup.extensions, part.contents)
         with _command(empty, worker, part, host) as command:
             if source.dump is None:
                 _from_store(command, part, host, step)
             else:
                 _from_file(command, empty, part, host, step)
+
+
+def _with_tablespaces(empty: Database, source: Source, progress: Progress) -> Source:
+    """All of them or none: pg_restore knows nothing between."""
+    with empty.connect() as connection:
+        lacking = missing_tablespaces(connection, source.contents)
+    if not lacking:
+        return source
+    progress.warn(
+        f"this server has no tablespace {', '.join(lacking)}: all goes into the one of the database"
+    )
+    bare = tuple(replace(each, tablespace="") for each in source.contents.entries)
+    return replace(source, one_place=True, contents=replace(source.contents, entries=bare))
 
 
 def compare(filled: Database, backup: Backup, progress: Progress) -> None:
@@ -114,7 +137,9 @@ def _command(empty: Database, worker: Restorer, source: Source, host: Host) -> I
     entered = worker.entering(empty.dsn.database)
     with (
         _chosen(entered, worker, source, host) as (chosen, listed),
-        entered.tools.command("pg_restore", *worker.arguments, *chosen, dsn=entered.dsn) as command,
+        entered.tools.command(
+            "pg_restore", *worker.arguments, *_placed(source), *chosen, dsn=entered.dsn
+        ) as command,
     ):
         argv, inherits = command.argv, (*command.inherits, *listed)
         environment = dict(command.environment)
@@ -126,13 +151,18 @@ def _command(empty: Database, worker: Restorer, source: Source, host: Host) -> I
         yield replace(command, argv=argv, environment=environment, inherits=inherits)
 
 
+def _placed(source: Source) -> tuple[str, ...]:
+    return ("--no-tablespaces",) if source.one_place else ()
+
+
 @contextmanager
 def _chosen(
     entered: Database, worker: Restorer, source: Source, host: Host
 ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
     """Arguments, and descriptors for them, that leave out what was made already."""
     made = source.backup.extensions if worker.own else ()
-    if not made and source.only is None:
+    publications = worker.own and source.contents.of_kind(*PUBLICATIONS)
+    if not (made or publications) and source.only is None:
         yield (), ()
         return
     text = entries_to_restore(source.contents, made, source.only)

@@ -135,11 +135,11 @@ def difference(expected: Fingerprint, found: Fingerprint) -> list[str]:
 
 def table_name(schema: str, table: str) -> str:
     """How a fingerprint calls it."""
-    return f"{_quoted(schema)}.{_quoted(table)}"
+    return f"{quoted(schema)}.{quoted(table)}"
 
 
-def _quoted(name: str) -> str:
-    """Unambiguous in any version: `a.b`.c is not a.`b.c`."""
+def quoted(name: str) -> str:
+    """As a fingerprint has it. Unambiguous in any version: `a.b`.c is not a.`b.c`."""
     return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 

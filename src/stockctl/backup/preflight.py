@@ -15,7 +15,8 @@ from stockctl.backup.extensions import unavailable
 from stockctl.backup.globals import Role, missing
 from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties
-from stockctl.backup.restorer import AFTER_ROWS, is_superuser, needs_superuser
+from stockctl.backup.publications import of_everything, of_schemas
+from stockctl.backup.restorer import AFTER_ROWS, is_superuser, needing_superuser
 from stockctl.core.command import Command
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_size
@@ -148,10 +149,14 @@ def with_tools(connection: Connection[Any], database: Database, host: Host) -> D
     return matching(host, database, "pg_restore", connection.info.server_version // 10000)
 
 
-def require_no_superuser(contents: Contents, *, rows_only: bool = False) -> None:
+def require_no_superuser(
+    contents: Contents, *, rows_only: bool = False, helped: bool = True
+) -> None:
     """Raises Refused for a dump with something in it that only a superuser can make. `rows_only`:
-    what comes after the rows is not restored anyway."""
-    found = [each for each in contents.entries if needs_superuser(each)]
+    what comes after the rows is not restored anyway. `helped`: a superuser makes some of it."""
+    found = needing_superuser(contents)
+    if not helped:
+        found += [*of_everything(contents), *of_schemas(contents)]
     if rows_only:
         found = [each for each in found if each.kind not in AFTER_ROWS]
     if found:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
 from stockctl.backup.archive import Contents
+from stockctl.backup.extensions import missing_tablespaces
 from stockctl.backup.fingerprint import Fingerprint, fingerprint
 from stockctl.backup.giver import Roles, kept_from, lost_roles
 from stockctl.backup.globals import Role, missing
 from stockctl.backup.manifest import Backup
 from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
+from stockctl.backup.restorer import is_superuser
 from stockctl.backup.swap import free_name, kept, maintenance
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_instant
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
+_SUBSCRIPTIONS = """
+SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
+WHERE datname = current_database() AND subenabled
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,10 @@ def plan_restore(
 ) -> RestorePlan:
     """Looks, changes nothing; `contents` are from `verify.peek`. Raises Refused for what would fail
     later, ToolFailed, DatabaseFailed, DatabaseUnreachable."""
-    if not options.trusted:
-        preflight.require_no_superuser(contents)
     name = database.dsn.database
     with maintenance(database) as connection:
+        if not options.trusted:
+            preflight.require_no_superuser(contents, helped=is_superuser(connection))
         live = describe(connection, name) if exists(connection, name) else None
         refuse_prepared(connection, name)
         preflight.require_server(connection, backup)
@@ -106,7 +112,7 @@ def plan_restore(
         preflight.require_room(room, backup.database_bytes)
         inside = _inside(database) if live and live.allows_connections else None
         trusted = options.trusted
-        warnings = [*_dated(backup, now)]
+        warnings = [*_dated(backup, now), *_of_contents(connection, contents, backup, name)]
         if live:
             warnings += _warnings(connection, backup, live, inside, trusted=trusted)
         jobs, why = preflight.choose_jobs(backup, database, host, directory, options.jobs)
@@ -159,14 +165,35 @@ def refuse_prepared(connection: Connection[Any], name: str) -> None:
         )
 
 
-def _inside(database: Database) -> tuple[Fingerprint, frozenset[str], tuple[str, ...]]:
-    """Rows of the live database, who owns something in it, its replication slots."""
+_Inside = tuple[Fingerprint, frozenset[str], tuple[str, ...], tuple[str, ...]]
+
+
+def _inside(database: Database) -> _Inside:
+    """Rows of the live database, who owns something in it, its replication slots, its running
+    subscriptions."""
     name = database.dsn.database
     with database.connect() as connection, errors(f"look into {name}"):
         rows = fingerprint(connection)
         owners = owners_in(connection)
         slots = [each for (each,) in connection.execute(_SLOTS).fetchall()]
-    return rows, owners, tuple(slots)
+        subscribed = [each for (each,) in connection.execute(_SUBSCRIPTIONS).fetchall()]
+    return rows, owners, tuple(slots), tuple(subscribed)
+
+
+def _of_contents(
+    connection: Connection[Any], contents: Contents, backup: Backup, name: str
+) -> Iterator[str]:
+    """What of the dump will be otherwise than it was."""
+    if backup.database != name:
+        yield f"the backup is of a database {backup.database}, and goes into {name}"
+    if lacking := missing_tablespaces(connection, contents):
+        yield (
+            f"this server has no tablespace {', '.join(lacking)}: all goes into the one of the"
+            " database"
+        )
+    if found := contents.of_kind("SUBSCRIPTION"):
+        names = ", ".join(each.name for each in found)
+        yield f"subscriptions come back disabled, ALTER SUBSCRIPTION … ENABLE: {names}"
 
 
 def _dated(backup: Backup, now: datetime) -> Iterator[str]:
@@ -181,7 +208,7 @@ def _warnings(
     connection: Connection[Any],
     backup: Backup,
     live: Properties,
-    inside: tuple[Fingerprint, frozenset[str], tuple[str, ...]] | None,
+    inside: _Inside | None,
     *,
     trusted: bool,
 ) -> Iterator[str]:
@@ -189,9 +216,13 @@ def _warnings(
     known = backup.globals.roles if backup.globals else ()
     if absent := missing(connection, known):
         yield lost_roles((role.name for role in absent), live.owner)
-    _rows, owners, slots = inside or ((), frozenset(), ())
+    _rows, owners, slots, subscribed = inside or ((), frozenset(), (), ())
     mighty = (owners - {live.owner}) & Roles.look(connection).mighty
     if mighty and not trusted:
         yield kept_from(mighty, live.owner)
     if slots:
         yield f"logical replication slots stay with the old one: {', '.join(slots)}"
+    if subscribed:
+        yield (
+            f"subscriptions stay with the old one, and go on writing to it: {', '.join(subscribed)}"
+        )

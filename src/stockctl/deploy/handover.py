@@ -89,7 +89,7 @@ def _change_hands(site: Site, traffic: Traffic, release: Release) -> float:
         except BaseException:
             _settle(site, traffic, old)
             raise
-        traffic.await_loaded()
+        traffic.await_started()
         probe.until_answered()
     return probe.gap_s
 

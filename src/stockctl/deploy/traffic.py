@@ -5,41 +5,33 @@
 
 A new configuration is checked by the proxy's own HAProxy, renamed into place and loaded by SIGUSR2
 to the master: listeners go from the old worker to the new one, and the old one finishes what it
-holds, up to the drain time. Loaded means that the proxy answers with its fingerprint.
+holds, up to the drain time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.command import Command
-from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed, Unhealthy
-from stockctl.deploy.site import Site
+from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed
+from stockctl.deploy.proxy import Proxy
 from stockctl.system import compose_release, haproxy
 from stockctl.system.compose import Rendered, Stack
 from stockctl.system.compose_release import PROXY
 from stockctl.system.container import Container
-from stockctl.system.haproxy import Counters, Maintenance, Route, Tls
+from stockctl.system.haproxy import Maintenance, Route, Tls
 from stockctl.system.host import content
-from stockctl.system.http import Request, send
 
 COMPOSE_S = 600.0  # its image may have to be fetched
 CHECK_S = 30.0
-LOADED_S = 15.0
-POLL_S = 0.02
-ASK_S = 2.0
-IDLE_PROCESSES = 2  # the master and one worker
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """The proxy of one environment."""
-
-    site: Site
+class Traffic(Proxy):
+    """The proxy of one environment, and who gets the requests."""
 
     @property
     def folder(self) -> Path:
@@ -60,16 +52,6 @@ class Traffic:
     @property
     def stack(self) -> Stack:
         return Stack(self.site.environment.project, self.document)
-
-    def container(self) -> Container | None:
-        """The proxy's container, running or not."""
-        found = self.site.engine.containers(self.site.environment.project)
-        return next((c for c in found if c.service == PROXY), None)
-
-    def running(self) -> Container | None:
-        """The proxy's container, if it takes requests."""
-        found = self.container()
-        return found if found is not None and found.status == "running" else None
 
     def shares(self) -> dict[str, int]:
         """Which release gets how many percent, as the configuration has it."""
@@ -119,12 +101,11 @@ class Traffic:
         running = self.running()
         if running is None:
             self._write(text)
-            self._start(text)
-        elif text != self._text() or not self._loaded(running, text):
+            self._start()
+        elif text != self._text() or not self.loaded(text):
             self._check(running, text)
             self._write(text)
-            self.site.engine.signal(running.id, "SIGUSR2")
-            self._await(running, text)
+            self.reload(text)
 
     def describe(self, rendered: Rendered) -> bytes:
         """The proxy as this configuration wants it. Raises ConfigurationError for what a proxy
@@ -189,7 +170,7 @@ class Traffic:
     def _exchange(self, stack: Stack) -> None:
         command = stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
         self.site.host.run(command, timeout_s=COMPOSE_S)
-        self.await_loaded()
+        self.await_started()
 
     def by_hand(self) -> str:
         """What a person types to start it."""
@@ -200,23 +181,19 @@ class Traffic:
         self._write(self._rendered(routes, health))
         self.site.host.run(self.stack.create((PROXY,)), timeout_s=COMPOSE_S)
 
-    def await_loaded(self) -> None:
-        """Until the proxy answers with the configuration on disk. Raises ToolFailed."""
-        running = self.running()
-        if running is None:
-            raise ToolFailed("the proxy does not run", details=self._last_words())
-        self._await(running, self._text())
+    def await_started(self) -> None:
+        """Until a proxy that was just started has loaded what is on disk. Raises ToolFailed."""
+        if self.running() is None:
+            raise ToolFailed("the proxy does not start", details=self.last_words())
+        self.await_loaded(self._text())
 
     def _write(self, text: str) -> None:
         self.site.host.write(self._config, text.encode())
 
-    def _start(self, text: str) -> None:
+    def _start(self) -> None:
         command = self.stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
         self.site.host.run(command, timeout_s=COMPOSE_S)
-        started = self.running()
-        if started is None:
-            raise ToolFailed("the proxy does not start", details=self._last_words())
-        self._await(started, text)
+        self.await_started()
 
     def _check(self, running: Container, text: str) -> None:
         """Raises ToolFailed with HAProxy's own words, having changed nothing."""
@@ -232,59 +209,9 @@ class Traffic:
             how = "HAProxy rejects the new" if rejects else "HAProxy could not be asked about its"
             raise ToolFailed(f"{how} configuration", details=said)
 
-    def _loaded(self, container: Container, text: str) -> bool:
-        answer = self._ask(container, "/generation")
-        return answer is not None and answer.strip() == haproxy.generation(text)
-
-    def _await(self, container: Container, text: str) -> None:
-        clock = self.site.clock
-        deadline = clock.monotonic() + LOADED_S
-        while not self._loaded(container, text):
-            if clock.monotonic() > deadline:
-                raise ToolFailed(
-                    "the proxy does not take the new configuration", details=self._last_words()
-                )
-            clock.sleep(POLL_S)
-
-    def _ask(self, container: Container, path: str) -> str | None:
-        port = dict(container.published).get(haproxy.STATS_PORT)
-        if port is None:
-            return None
-        url = self.site.reached(f"http://127.0.0.1:{port}{path}")
-        answer = send(Request("GET", url), timeout_s=ASK_S)
-        return answer.text() if answer.status == 200 else None
-
-    def asked(self, path: str) -> str:
-        """A page of its own. Raises Unhealthy without an answer."""
-        running = self.running()
-        text = self._ask(running, path) if running is not None else None
-        if text is None:
-            raise Unhealthy("the proxy does not answer", details=self._last_words())
-        return text
-
-    def counters(self, routes: tuple[Route, ...]) -> Mapping[str, Counters]:
-        """What each release answered since the last reload. Raises Unhealthy without an answer."""
-        text = self.asked("/;csv")
-        names = {server.name: route.release for route in routes for server in route.servers}
-        return haproxy.counters(text, names)
-
-    def drain(self) -> None:
-        """Waits until no old worker of the proxy holds a request, at most the drain time."""
-        running = self.running()
-        clock = self.site.clock
-        deadline = clock.monotonic() + self.site.environment.deploy.drain_timeout
-        while running is not None and clock.monotonic() < deadline:
-            if len(self.site.engine.processes(running.id)) <= IDLE_PROCESSES:
-                return
-            clock.sleep(POLL_S * 5)
-
     def take_down(self) -> None:
         """Removes the proxy: its port is free afterwards."""
         if self.container() is not None:
             drain_s = self.site.environment.deploy.drain_timeout
             self.site.host.run(self.stack.remove((PROXY,)), timeout_s=COMPOSE_S + drain_s)
         self.site.host.remove(self._config)
-
-    def _last_words(self) -> str:
-        found = self.container()
-        return self.site.engine.logs(found.id, 20).strip() if found is not None else ""

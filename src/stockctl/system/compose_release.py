@@ -183,6 +183,9 @@ def proxy(
         "entrypoint": ["haproxy"],
         "command": ["-W", "-db", "-f", f"{haproxy.FOLDER}/{haproxy.FILE}"],
         "networks": dict.fromkeys(networks),
+        # started while a release is down, HAProxy asks for its address before it takes requests;
+        # where the engine's DNS asks on and nobody answers, that would be 5 s twice and again
+        "dns_opt": ["timeout:1", "attempts:2"],
         "ports": [*published, {**local, "target": haproxy.STATS_PORT}],
         "volumes": [
             _read_only(folder, haproxy.FOLDER),

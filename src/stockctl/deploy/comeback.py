@@ -31,7 +31,9 @@ def through_restart(site: Site, cause: BaseException, act: Callable[[bool], None
             act(away)
             return
         except StockctlError as error:
-            if not gone(error) or site.clock.monotonic() > deadline:
+            # a program that it cut off in the middle says anything, or nothing
+            lost = gone(error) or not site.engine.answers()
+            if not lost or site.clock.monotonic() > deadline:
                 raise
             away = True
 

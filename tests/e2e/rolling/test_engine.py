@@ -6,6 +6,7 @@ work. The sample here runs always; `make campaign` has every place and way.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,44 @@ def test_it_restarts_anywhere(
     shop: Shop, engine: SecondEngine, verb: str, at: str, end: End, flags: tuple[str, ...]
 ) -> None:
     disturbed(shop, engine, verb, at, end, flags)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("again_at", ["✓ engine", "✓ start r"])
+@pytest.mark.parametrize("end", [SecondEngine.stop, SecondEngine.kill])
+def test_it_restarts_again_on_the_way_back(
+    shop: Shop, engine: SecondEngine, end: End, again_at: str
+) -> None:
+    engine.run()
+    before = shop.recorded()
+    process = begun(shop, DEPLOY, "✓ switch")
+    SecondEngine.kill(engine)
+    engine.start()
+    shop.until(process, again_at)
+    end(engine)
+    engine.start()
+    _, err = process.communicate(timeout=ENDS_WITHIN_S)
+    assert process.returncode == 9, err
+    assert shop.version() == shop.recorded() == before
+    works_without_help(shop)
+
+
+def test_haproxy_is_just_starting_when_the_requests_go_back(
+    shop: Shop, engine: SecondEngine
+) -> None:
+    """As after a crash of the engine: it has read who serves, asks for an address that nobody
+    knows, in a network where nobody else answers either, and does not hear its signal."""
+    engine.run()
+    before = shop.recorded()
+    shop.deployed(f"v{next(_versions)}")
+    live = json.loads((shop.directory / "live.json").read_text())["release"]
+    shop.docker("kill", f"{shop.compose_project}-{live}-shop-1")
+    shop.docker("restart", "--time", "0", f"{shop.compose_project}-stockctl-proxy-1")
+    back = shop.back()
+    assert back.code == 0, back.err + back.out
+    assert shop.version() == before
+    assert back.data["data"]["switch_s"] < 15, "a name in vain took its time"
+    works_without_help(shop)
 
 
 def inside_address(shop: Shop) -> str:

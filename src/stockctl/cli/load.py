@@ -112,10 +112,16 @@ def _run(opened: Opened, site: Site, name: str, chosen: LoadProfile) -> LoadResu
     from stockctl.smoke.load.run import load
     from stockctl.system.local import LocalHost
 
+    url = site.reached(site.service.url)
+    if url != site.service.url:
+        said = (
+            f"{site.service.url} is asked through the connection to {site.host.name}, which may be"
+        )
+        site.progress.warn(f"{said} slower than the service: the figures are of both. docs/load.md")
     with site.journal.operation(f"load {name}: {chosen.users} users"):
         return load(
             opened.environment.smoke,
-            site.reached(site.service.url),
+            url,
             name,
             chosen,
             host=LocalHost(),

@@ -2,7 +2,7 @@
 is said, and the next command needs no help.
 
 The sample here runs always; `make campaign` cuts at every fifth of a second of a deploy and of a
-rollback.
+rollback, to a release that still runs and to one that was stopped.
 """
 
 from __future__ import annotations
@@ -65,8 +65,26 @@ def test_the_line_is_cut_during_a_deploy(far: tuple[Shop, Sshd], text: str) -> N
     assert load.failed == [], load.failed[:3]
 
 
+@pytest.mark.parametrize(("soak", "text"), [("10m", "✓ switch"), ("0s", "✓ start")])
+def test_the_line_is_cut_during_a_rollback(far: tuple[Shop, Sshd], soak: str, text: str) -> None:
+    """With its switch behind it; once a target that was stopped has started."""
+    shop, sshd = far
+    shop.deploy_settings(soak=soak)
+    shop.deployed(f"cut-{next(_versions)}")
+    if soak == "0s":
+        shop.ok("deploy", "tidy", "staging")  # the target does not run any more
+    with shop.load() as load:
+        process = shop.start("deploy", "rollback", "staging", "--yes")
+        shop.until(process, text)
+        sshd.cut()
+        _, err = process.communicate(timeout=120)
+        shop.deploy_settings(soak="10m")
+        after_a_cut(shop, process.returncode, err)
+    assert load.failed == [], load.failed[:3]
+
+
 @pytest.mark.campaign
-@pytest.mark.parametrize("verb", ["deploy", "rollback"])
+@pytest.mark.parametrize("verb", ["deploy", "rollback", "cold rollback"])
 def test_at_every_fifth_of_a_second(far: tuple[Shop, Sshd], verb: str) -> None:
     shop, sshd = far
     for fifths in count():
@@ -74,7 +92,9 @@ def test_at_every_fifth_of_a_second(far: tuple[Shop, Sshd], verb: str) -> None:
             if verb == "deploy":
                 process = shop.start_to(f"cut-{next(_versions)}")
             else:
+                shop.deploy_settings(soak="0s" if verb == "cold rollback" else "10m")
                 shop.deployed(f"cut-{next(_versions)}")
+                shop.ok("deploy", "tidy", "staging")  # after a soak it stops what was warm
                 process = shop.start("deploy", "rollback", "staging", "--yes")
             shop.until(process, "(1)")  # its plan: from here on it does something
             due = time.monotonic() + fifths / 5

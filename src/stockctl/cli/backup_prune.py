@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from stockctl.cli.backup import app
 from stockctl.cli.backup_view import warn_of_invalid
@@ -18,10 +20,19 @@ if TYPE_CHECKING:
     from stockctl.backup.retention import Policy, PrunePlan
     from stockctl.env.model import BackupSettings
 
+Differs = Annotated[
+    bool, typer.Option("--exit-code", help="With --plan: exit 10 where something would go.")
+]
 
-@verb(app, "prune", example="stockctl backup prune prod --plan", exits=(3, 4, 5, 6))
+
+@verb(app, "prune", example="stockctl backup prune prod --plan", exits=(3, 4, 5, 6, 10))
 def prune(
-    session: Session, name: str, plan: Plan = False, given: Confirm = None, yes: Yes = False
+    session: Session,
+    name: str,
+    plan: Plan = False,
+    exit_code: Differs = False,
+    given: Confirm = None,
+    yes: Yes = False,
 ) -> Result:
     """Removes the backups that no rule of `backup.keep` wants, each with its reason.
 
@@ -37,17 +48,21 @@ def prune(
     policy = _policy(opened.environment.backup)
     todo = plan_prune(found.backups, policy, opened.clock.now(), found.checks)
     left = old_leftovers(found, todo)
-    _show(session, todo, left, found)
+    if plan or not session.quiet or not (yes or given):
+        _show(session, todo, left)
+    _warn(session, found)
     data = _data(todo, left, found)
     if plan or not (todo.remove or left):
-        return Result({**data, "removed": []})
+        differs = plan and exit_code and bool(todo.remove or left)
+        return Result({**data, "removed": []}, exit_code=10 if differs else 0)
     what = f"remove {counted(len(todo.remove), 'backup')} of {name}"
     what += f" and {counted(len(left), 'file')} of killed runs" if left else ""
     protected = opened.environment.protected
     confirm(session, name, what, protected=protected, given=given, yes=yes)
     gone = _carry_out(opened, todo)
     kept = len(found.backups) - len(gone)
-    session.output.line(f"{len(gone)} removed, {kept} kept", style="green")
+    if not session.quiet:  # a cron job that went well says nothing
+        session.output.line(f"{len(gone)} removed, {kept} kept", style="green")
     return Result({**data, "removed": gone})
 
 
@@ -92,13 +107,16 @@ def _data(todo: PrunePlan, left: tuple[Leftover, ...], found: Overview) -> dict[
     }
 
 
-def _show(session: Session, todo: PrunePlan, left: tuple[Leftover, ...], found: Overview) -> None:
+def _show(session: Session, todo: PrunePlan, left: tuple[Leftover, ...]) -> None:
     rows = [Row((k.backup.id, "keep", "; ".join(k.reasons))) for k in todo.keep]
     rows += [Row((d.backup.id, "remove", d.reason), "yellow") for d in todo.remove]
     for each in left:
         age = format_age((todo.now - each.modified).total_seconds())
         rows.append(Row((each.name, "sweep", f"it belongs to no manifest, {age}"), "yellow"))
     session.output.table(("BACKUP", "", "WHY"), rows, "no backups")
+
+
+def _warn(session: Session, found: Overview) -> None:
     warn_of_invalid(session, found)
     for name in found.foreign:
         session.progress().warn(f"not ours, and not touched: {name}")

@@ -12,6 +12,7 @@ from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
+from stockctl.core.errors import UsageError
 from stockctl.core.units import format_duration, format_size
 
 SHOWN_TABLES = 8
@@ -69,6 +70,11 @@ def restore(
     from stockctl.deploy.safety import restore_over
     from stockctl.system.clients_here import client_host
 
+    if table is not None and (jobs or trust or skip_backup):
+        raise UsageError(
+            "--table brings rows back beside the live ones: no backup before it, one job",
+            hint="Leave --jobs, --trust-dump and --skip-backup away.",
+        )
     opened = open_environment(session, name, changes=True)
     source, backup = _chosen(opened, which)
     contents = peek(backup, source, require_key(backup, opened.environment.backup.identity_file))

@@ -78,7 +78,8 @@ def textfile(
     ends = _certificate(service.url) if service else None
     found = gauges(overview, session.clock.now(), ends)
     _write(to, render(found, name, service_name(opened.environment)))
-    session.output.line(f"{to}: {len(found)} metrics")
+    if not session.quiet:  # a cron job that went well says nothing
+        session.output.line(f"{to}: {len(found)} metrics")
     return Result({"file": str(to), "metrics": len(found)})
 
 

@@ -15,6 +15,7 @@ from stockctl.deploy.gates import engine_ready, migrations_of, rendered_configur
 from stockctl.deploy.preflight.gate import SKEW_S
 from stockctl.deploy.site import Site
 from stockctl.system import compose
+from stockctl.system.clients_here import client_host
 from stockctl.system.disk import usage
 from stockctl.system.host_clock import ahead_s
 
@@ -100,8 +101,9 @@ def _database(site: Site) -> str:
         if site.environment.service is None or site.releases.live() is not None:
             raise
         return "does not run yet: the first deploy starts its service"
-    database = matching(site.host, site.database, "pg_dump", server)
-    said = version(site.host, database, "pg_dump")
+    where = client_host(site.host, site.database)
+    database = matching(where, site.database, "pg_dump", server)
+    said = version(where, database, "pg_dump")
     unsafe = hole(said)
     return f"Postgres {server}; {said}" + (f"\nwarning: {unsafe}" if unsafe else "")
 

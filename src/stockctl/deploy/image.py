@@ -80,6 +80,14 @@ def obtain(
     return image_id
 
 
+def bring(site: Site, reference: str, step: Step) -> None:
+    """An image that a deploy needs beside the release's own: before anything is touched, not when
+    it is missed. Raises ToolFailed."""
+    detail = step.detail
+    _fetched(site, reference, step)
+    step.detail = detail
+
+
 def _built(
     site: Site, reference: str, version: str, commit: Commit | None, step: Step
 ) -> str | None:

@@ -185,6 +185,8 @@ def _image(site: Site, plan: DeployPlan, release: Release) -> str:
                 site, plan.reference, plan.version, plan.commit, step, build=plan.build
             )
             image.hold(site, release.id, image_id)
+            if site.rolling and _proxy_is_made(site, plan):
+                image.bring(site, site.environment.proxy.image, step)
             return image_id
     except ToolFailed as error:
         if plan.previous is None or isinstance(error, EngineUnavailable):
@@ -194,6 +196,12 @@ def _image(site: Site, plan: DeployPlan, release: Release) -> str:
             details=error.details,
             hint=error.hint,
         ) from error
+
+
+def _proxy_is_made(site: Site, plan: DeployPlan) -> bool:
+    """By this deploy: there is none yet, or it was described otherwise."""
+    traffic = Traffic(site)
+    return traffic.running() is None or traffic.describe(plan.rendered) != traffic.described()
 
 
 def _record_failure(site: Site, release_id: str, error: BaseException) -> None:

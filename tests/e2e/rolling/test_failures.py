@@ -176,3 +176,14 @@ def test_no_way_back_is_exit_11_with_what_to_type(tmp_path: Path) -> None:
         assert "% of the requests" in err
     finally:
         take_away(shop)
+
+
+def test_a_proxy_that_cannot_be_had_is_told_before_anything_starts(shop: Shop) -> None:
+    file = shop.root / "environments" / "staging.toml"
+    nowhere = "127.0.0.1:1/haproxy:2.6"
+    file.write_text(file.read_text().replace("stockctl-testbed/haproxy:2.6", nowhere))
+    done = shop.to("v1")
+    assert done.code == 6, done.err
+    assert f"{nowhere} cannot be pulled" in done.data["error"]["message"]
+    assert "✓ start" not in done.err
+    assert shop.containers() == {}

@@ -56,6 +56,22 @@ def test_the_installed_line_makes_a_backup(stockctl: Any, project: Path) -> None
     assert "is installed already" in said
 
 
+def test_the_line_says_nothing_when_all_is_well(stockctl: Any, project: Path) -> None:
+    """Cron would send a mail of every word."""
+    file = project / "environments" / "local.toml"
+    table = '\n[backup]\nschedule = "0 3 * * *"\nminimum = 1\nkeep = { last = 1 }\n'
+    file.write_text(file.read_text() + table)
+    line = stockctl("backup", "schedule", "local").out.splitlines()[-1]
+    command = line.split(None, 5)[5]
+    for _ in range(2):
+        ran = subprocess.run(
+            ["env", "-i", "/bin/sh", "-c", command], capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    kept = list((project / ".stockctl" / "local" / "backups").glob("local.*Z-????.json"))
+    assert len(kept) == 1
+
+
 SYSTEMD = "/lib/systemd/systemd"
 UNIT = "stockctl-backup-project-local"
 

@@ -313,10 +313,12 @@ def test_the_help_of_deploy_lists_the_environments(call: Call) -> None:
     assert "rollback" in out
 
 
-def test_a_folder_that_cannot_be_made_is_a_host_failure(call: Call, project: Path) -> None:
+def test_a_folder_that_cannot_be_made_fails_its_check(call: Call, project: Path) -> None:
     (project / ".stockctl").write_text("a file in the way")
     code, out, _ = call("doctor", "prod", "--json")
-    assert (code, document(out)["error"]["code"]) == (6, "HOST")
+    folder = document(out)["data"]["checks"][0]
+    assert (code, folder["name"], folder["ok"]) == (6, "folder", False)
+    assert "host.directory" in folder["fix"]
 
 
 # ------------------------------------------------------------ deploy ENV | VERB

@@ -15,6 +15,8 @@ from stockctl.env.types import FilePath, Table
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>(?:/[^/?#]+)*)/?")
 _SFTP = re.compile(r"sftp://(?P<machine>[^/@:]+@[^/@]+|[^/@]+)(?P<path>/[^?#]*)")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
+_FROZEN = ("GLACIER", "DEEP_ARCHIVE")
 Kind = Literal["folder", "s3", "sftp"]
 
 
@@ -66,7 +68,9 @@ class StoreSettings(Table):
         " true with an `endpoint`.",
     )
     storage_class: str | None = Field(
-        None, pattern=r"^[A-Z_]+$", description="With `s3://`: such as `STANDARD_IA`."
+        None,
+        pattern=r"^[A-Z_]+$",
+        description="With `s3://`: such as `STANDARD_IA`; none that has to be thawed first.",
     )
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
         None, description="With `s3://`: what the server encrypts with, beside our own."
@@ -104,6 +108,11 @@ class StoreSettings(Table):
                 raise ValueError(f"{key} is for a store that begins with {of}://")
         if kind == "sftp" and self.known_hosts is None:
             raise ValueError("a store over SFTP needs known_hosts, which holds its host key")
+        if self.storage_class in _FROZEN:
+            raise ValueError(
+                f"storage_class {self.storage_class} cannot be read at once: no backup could be"
+                ' verified, or restored at night; "GLACIER_IR" can'
+            )
         if self.kms_key and not (self.server_side_encryption or "").startswith("aws:kms"):
             raise ValueError('kms_key needs server_side_encryption = "aws:kms"')
         return self

@@ -10,6 +10,8 @@ import pytest
 from tests.remotes import S3Server, s3_client, s3_options
 
 from stockctl.backup.stores.s3 import S3Store
+from stockctl.backup.stores.s3_client import listing
+from stockctl.system.host import Holder
 
 PART_BYTES = 5 << 20
 SMALL, LARGE = b"small", os.urandom(PART_BYTES + 1)  # one request, and two parts
@@ -23,8 +25,12 @@ def test_the_storage_class_is_the_one_that_was_asked_for(
     store = S3Store(options, part_bytes=PART_BYTES)
     store.put("a", data)
     found = store.client.head_object(Bucket="backups", Key=store.key("a"))
+    with store.lock("app", Holder("anna@desk", "backup create", datetime.now(UTC))):
+        note = next(listing(store.client, "backups", store.key(".app.lock.")))[0]["Key"]
+        lock = store.client.head_object(Bucket="backups", Key=note)
     store.client.close()
     assert found["StorageClass"] == "STANDARD_IA"
+    assert lock.get("StorageClass", "STANDARD") == "STANDARD"  # it is renewed, and lies for minutes
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["one request", "parts"])

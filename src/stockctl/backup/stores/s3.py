@@ -118,13 +118,14 @@ class S3Store(Store):
             return bytes(answer["Body"].read())
 
     def put_key(self, key: str, data: bytes) -> None:
-        """Past the lock: this is how it is made."""
+        """Past the lock: this is how it is made, and renewed too often for a class that bills
+        each object for a month."""
         upload = Upload(
             self.client,
             self.bucket,
             key,
             part_bytes=len(data) + 1,
-            parameters=self._parameters,
+            parameters={k: v for k, v in self._parameters.items() if k != "StorageClass"},
             with_md5=lambda: self._locks_objects,
             require=lambda: None,
         )

@@ -2,31 +2,30 @@
 
 Baseline: `pg_restore -j2` of the same dump, decoded before, into an empty database of the same
 server. The restore decodes, restores, counts, analyzes and swaps; in the end once more while
-CLIENTS clients write all the time and come back by themselves. Best of ROUNDS, in turn. SIZE_MB as
-the first argument, rounds as the second.
+CLIENTS clients write all the time and come back by themselves. Of a database as the service has
+it, and of the hardest one (see databases.py). Best of ROUNDS, in turn. Arguments: rounds, and how
+much of the full size (1).
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
-from backup import fill, project, stockctl
-from stockctl.core.units import format_size
-from stockctl.system.embedded import serve
+from databases import ITEMS, WIDE_MB, stockmind, wide
+from project import Bench, filled
 from stockctl.system.postgres import Database
-from timing import Took, in_turn, postmaster, report, run
+from timing import Took, in_turn, report
 
-SIZE_MB = 1000
 CLIENTS = 50
 ROUNDS = 2
 
@@ -67,29 +66,25 @@ class Clients:
         return max(after - before for before, after in itertools.pairwise(moments))
 
 
-def floor(database: Database, dump: Path, server: int) -> Took:
+def floor(bench: Bench, dump: Path) -> Took:
     """pg_restore -j2, into a database that is dropped again."""
-    with database.connect() as connection:
+    with bench.database.connect() as connection:
         connection.execute("CREATE DATABASE floor TEMPLATE template0")
-    target = database.to("floor")
-    with target.tools.command("pg_restore", "-j2", str(dump), dsn=target.dsn) as command:
-        settings = {"env": {**os.environ, **command.environment}, "pass_fds": command.inherits}
-        took = run(list(command.argv), server=server, **settings)
-    with database.connect() as connection:
+    took = bench.tool("pg_restore", "-j2", str(dump), database=bench.database.to("floor"))
+    with bench.database.connect() as connection:
         connection.execute("DROP DATABASE floor WITH (FORCE)")
         connection.execute("CHECKPOINT")
     return took
 
 
-def restored(root: Path, database: Database, server: int) -> tuple[Took, float]:
+def restored(bench: Bench) -> tuple[Took, float]:
     """The whole command, and seconds of the outage that it reports."""
-    program = str(Path(sys.executable).with_name("stockctl"))
-    argv = [program, "--root", str(root), "--json", "backup", "restore", "bench"]
     with tempfile.TemporaryFile() as said:
-        took = run([*argv, "--yes", "--skip-backup"], server=server, stdout=said)
+        verb = ("--json", "backup", "restore", bench.name, "--yes", "--skip-backup")
+        took = bench.stockctl(*verb, stdout=said)
         said.seek(0)
         outage_s = json.load(said)["data"]["restored"]["outage_s"]
-    drop_kept(database)
+    drop_kept(bench.database)
     return took, outage_s
 
 
@@ -105,38 +100,46 @@ def drop_kept(database: Database) -> None:
 
 def main() -> None:
     """Prints seconds and ratios."""
-    size_mb = int(sys.argv[1]) if len(sys.argv) > 1 else SIZE_MB
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    part = float(sys.argv[2]) if len(sys.argv) > 2 else 1
     with tempfile.TemporaryDirectory(prefix="stockctl-bench-") as folder:
         root = Path(folder)
-        (root / "state").mkdir()
-        project(root)
         root.chmod(0o755)
-        with serve(root / "state" / "postgres") as database:
-            server = postmaster(root / "state" / "postgres")
-            with database.connect() as connection:
-                connection.execute("CREATE TABLE journal (at timestamptz)")
-            print(f"database of {format_size(fill(database, size_mb))}")
-            stockctl(root, "backup", "create", "bench")
-            dump = decoded(root)
-            contestants = {
-                "pg_restore -j2": lambda: floor(database, dump, server),
-                "stockctl backup restore": lambda: restored(root, database, server)[0],
-            }
-            report(in_turn(rounds, contestants))
-            with Clients(database) as clients:
-                loaded, outage_s = restored(root, database, server)
-                time.sleep(1)
+        with filled(root, "stockmind", partial(stockmind, items=int(ITEMS * part))) as bench:
+            restoring(bench, rounds)
+            under_clients(bench)
+        with filled(root, "hardest", partial(wide, size_mb=int(WIDE_MB * part))) as bench:
+            restoring(bench, rounds)
+
+
+def restoring(bench: Bench, rounds: int) -> None:
+    """In turn, of one and the same backup."""
+    with bench.database.connect() as connection:
+        connection.execute("CREATE TABLE journal (at timestamptz)")
+    bench.stockctl("backup", "create", bench.name)
+    dump = decoded(bench)
+    contestants = {
+        "pg_restore -j2": lambda: floor(bench, dump),
+        "stockctl backup restore": lambda: restored(bench)[0],
+    }
+    report(in_turn(rounds, contestants))
+    dump.unlink()
+
+
+def under_clients(bench: Bench) -> None:
+    """How long nobody could write."""
+    with Clients(bench.database) as clients:
+        loaded, outage_s = restored(bench)
+        time.sleep(1)
     print(f"with {CLIENTS} clients {loaded.wall_s:.2f} s: outage_s {outage_s:.3f}")
     print(f"the longest time without a write {clients.silence_s():.3f} s")
 
 
-def decoded(root: Path) -> Path:
+def decoded(bench: Bench) -> Path:
     """The plain dump."""
-    (stored,) = (root / "state" / "backups").glob("*.zst.age")
-    dump, key = root / "dump", root / "environments" / "key.txt"
+    dump = bench.root / "dump"
     with dump.open("wb") as file:
-        age = subprocess.Popen(["age", "-d", "-i", key, stored], stdout=subprocess.PIPE)
+        age = subprocess.Popen(["age", "-d", "-i", bench.key, bench.stored], stdout=subprocess.PIPE)
         subprocess.run(["zstd", "-d"], stdin=age.stdout, stdout=file, check=True)
         age.wait()
     return dump

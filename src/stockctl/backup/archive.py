@@ -81,6 +81,7 @@ class ArchiveReader:
         self._chunks = 0
         self._beyond = 0  # bytes of the last chunk that are still to come
         self._rows: dict[int, int] = {}
+        self.head_bytes = 0  # where the table of contents ends, once it is known
 
     def feed(self, block: bytes) -> None:
         """The next bytes."""
@@ -119,6 +120,7 @@ class ArchiveReader:
         server, tools, entries = _table_of_contents(cursor)
         self._head = (server, tools, entries)
         self._due = {entry.id for entry in entries if entry.has_data}
+        self.head_bytes = cursor.position
         return cursor.position
 
     def _read_data(self, data: bytes, position: int) -> bytes:

@@ -41,7 +41,7 @@ class CreateOptions:
     lock_holder: Holder
     label: str | None = None
     pinned: bool = False
-    compression: int = 2
+    compression: int = 1
     recipients: tuple[str, ...] = ()
     schema_head: str | None = None
     hash_content: bool = False

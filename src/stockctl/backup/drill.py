@@ -15,6 +15,7 @@ from stockctl.backup.properties import Properties, describe
 from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import Restorer, choose_restorer
 from stockctl.backup.stores.base import Store
+from stockctl.backup.stream import worth_it
 from stockctl.backup.swap import Mark, create_copy, free_name, maintenance, recover
 from stockctl.core.clock import Clock
 from stockctl.core.errors import Refused
@@ -82,7 +83,9 @@ def restored(
     jobs, _why = preflight.choose_jobs(backup, scratch.database, host, directory, None)
     scratch = _fitting(backup, scratch, host)
     began_s = clock.monotonic()
-    with source_of(backup, store, identities, jobs, directory, progress) as source:
+    with source_of(
+        backup, store, identities, jobs, directory, progress, streamed=worth_it(backup, jobs)
+    ) as source:
         try:
             name, worker = _create(backup, source, scratch, clock.now(), progress)
             copy = scratch.database.to(name)

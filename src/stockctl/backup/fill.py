@@ -23,14 +23,16 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.publications import PUBLICATIONS
 from stockctl.backup.restorer import Restorer
 from stockctl.backup.stores.base import Store
+from stockctl.backup.stream import Stream
 from stockctl.backup.verify import read
 from stockctl.core.command import Command
-from stockctl.core.errors import BackupInvalid, StockctlError
+from stockctl.core.errors import BackupInvalid, StockctlError, ToolFailed
 from stockctl.core.progress import Progress, Step
 from stockctl.env.keys import Identities
 from stockctl.system.host import Host, Streaming
 from stockctl.system.postgres import Database, errors
 
+_ROWS, _REST = ("--section=pre-data", "--section=data"), ("--section=post-data",)
 _LOOK_S = 1.0  # between two looks at how large the copy is
 # Sessions that fill a copy nobody waits for: what a crash loses is thrown away anyway.
 _SETTINGS = " -c synchronous_commit=off -c maintenance_work_mem=128MB"
@@ -38,15 +40,18 @@ _SETTINGS = " -c synchronous_commit=off -c maintenance_work_mem=128MB"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the dump comes from: decoded already (then in `jobs` at once), or while it is read."""
+    """Where the dump comes from: decoded already (then in `jobs` at once), as a stream (then what
+    follows the rows in `jobs` at once), or read again from the store."""
 
     backup: Backup
     store: Store
     identities: Identities | None
     contents: Contents
     dump: Dump | None = None
+    stream: Stream | None = None
     jobs: int = 1
-    only: frozenset[int] | None = None  # entries of the dump, without their indexes and keys
+    only: frozenset[int] | None = None  # entries of the dump; None: all
+    sections: tuple[str, ...] = ()  # arguments of pg_restore
     one_place: bool = False  # all of it in the copy's own tablespace
 
 
@@ -58,13 +63,37 @@ def fill(
     with progress.step("restore") as step:
         source = _with_tablespaces(empty, source, progress)
         lay_ground(empty, worker, source.backup.extensions, source.contents)
-        with _command(empty, worker, source, host) as command:
-            if source.dump is None:
-                _from_store(command, source, host, step)
-            else:
-                _from_file(command, empty, source, host, step)
+        if source.stream is None:
+            _run(empty, worker, source, host, step)
+        else:
+            _stream(empty, worker, source, source.stream, host, step)
         lay_last(empty, worker, source.contents)
     _finish(empty, source.backup, progress)
+
+
+def _run(empty: Database, worker: Restorer, source: Source, host: Host, step: Step) -> None:
+    with _command(empty, worker, source, host) as command:
+        if source.dump is None:
+            with closing(read(source.backup, source.store, source.identities)) as blocks:
+                _from_blocks(command, blocks, source.backup, host, step)
+        else:
+            _from_file(command, empty, source, host, step)
+
+
+def _stream(
+    empty: Database, worker: Restorer, source: Source, stream: Stream, host: Host, step: Step
+) -> None:
+    """Tables and rows as they are decoded; then the rest, by parallel jobs."""
+    rows = replace(source, sections=_ROWS)
+    try:
+        with _command(empty, worker, rows, host) as command:
+            _from_blocks(command, stream.blocks, source.backup, host, step)
+    except ToolFailed:
+        for _ in stream.blocks:
+            pass  # should the backup be damaged, this says so, and is the reason
+        raise
+    with stream.table_of_contents() as head:
+        _run(empty, worker, replace(source, dump=head, sections=_REST), host, step)
 
 
 def _finish(filled: Database, backup: Backup, progress: Progress) -> None:
@@ -93,13 +122,10 @@ def restore_only(
     """The tables of the dump without their indexes, and the rows of one of them."""
     ids = frozenset(e.id for e in source.contents.entries if not e.has_data or e.id == entry.id)
     with progress.step("restore") as step:
-        part = _with_tablespaces(empty, replace(source, only=ids), progress)
+        part = replace(source, only=ids, sections=_ROWS)
+        part = _with_tablespaces(empty, part, progress)
         lay_ground(empty, worker, part.backup.extensions, part.contents)
-        with _command(empty, worker, part, host) as command:
-            if source.dump is None:
-                _from_store(command, part, host, step)
-            else:
-                _from_file(command, empty, part, host, step)
+        _run(empty, worker, part, host, step)
 
 
 def _with_tablespaces(empty: Database, source: Source, progress: Progress) -> Source:
@@ -163,12 +189,11 @@ def _chosen(
     made = source.backup.extensions if worker.own else ()
     publications = worker.own and source.contents.of_kind(*PUBLICATIONS)
     if not (made or publications) and source.only is None:
-        yield (), ()
+        yield source.sections, ()
         return
     text = entries_to_restore(source.contents, made, source.only)
-    sections = () if source.only is None else ("--section=pre-data", "--section=data")
     with list_file(entered.tools, host, text) as (name, listed):
-        yield ("-L", name, *sections), listed
+        yield ("-L", name, *source.sections), listed
 
 
 def _from_file(command: Command, empty: Database, source: Source, host: Host, step: Step) -> None:
@@ -196,17 +221,16 @@ def _size(database: Database) -> int:
     return row[0] if row else 0
 
 
-def _from_store(command: Command, source: Source, host: Host, step: Step) -> None:
-    done = 0
-    with (
-        closing(read(source.backup, source.store, source.identities)) as blocks,
-        host.stream(command, stdin=True) as child,
-    ):
+def _from_blocks(
+    command: Command, blocks: Iterator[bytes], backup: Backup, host: Host, step: Step
+) -> None:
+    done, total = 0, backup.database_bytes  # which is larger: what follows the rows takes its part
+    with host.stream(command, stdin=True) as child:
         try:
             for block in blocks:
                 child.stdin.write(block)
                 done += len(block)
-                step.transferred(done, source.backup.database_bytes)
+                step.transferred(done, total)
         except BrokenPipeError:
             pass  # it left early: its exit code and standard error tell why
         child.close_stdin()

@@ -21,6 +21,7 @@ from stockctl.backup.put_back import put_back
 from stockctl.backup.restore_plan import RestorePlan, from_manifest, refuse_prepared
 from stockctl.backup.restorer import Restorer, choose_restorer, hand_over
 from stockctl.backup.stores.base import Store
+from stockctl.backup.stream import opened
 from stockctl.backup.swap import (
     Mark,
     create_copy,
@@ -73,7 +74,15 @@ def restore(
         recover(database, progress)
         for warning in plan.warnings:
             progress.warn(warning)
-        with source_of(backup, store, identities, plan.jobs, directory, progress) as source:
+        with source_of(
+            backup,
+            store,
+            identities,
+            plan.jobs,
+            directory,
+            progress,
+            streamed=plan.streamed,
+        ) as source:
             if not plan.trusted:
                 preflight.require_no_superuser(source.contents)
             try:
@@ -124,17 +133,26 @@ def source_of(
     jobs: int,
     directory: Path,
     progress: Progress,
+    *,
+    streamed: bool = False,
 ) -> Iterator[Source]:
-    """All of the backup was read and is right when this yields."""
+    """All of the backup was read and is right when this yields; where it is `streamed`, when its
+    blocks have come to their end."""
     if jobs == 1:
         with progress.step("check"):
             contents = check(backup, store, identities)
         yield Source(backup, store, identities, contents)
         return
     with ExitStack() as stack:
+        if streamed:
+            with progress.step("check") as step:
+                stream = stack.enter_context(opened(backup, store, identities))
+                step.detail = "its table of contents; the rest while it is restored"
+            yield Source(backup, store, identities, stream.contents, stream=stream, jobs=jobs)
+            return
         with progress.step("check") as step:
             dump = stack.enter_context(decoded(backup, store, identities, directory, step))
-        yield Source(backup, store, identities, dump.contents, dump, jobs)
+        yield Source(backup, store, identities, dump.contents, dump, jobs=jobs)
 
 
 def require_key(backup: Backup, identity_file: Path | None) -> Identities | None:

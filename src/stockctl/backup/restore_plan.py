@@ -18,6 +18,7 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
 from stockctl.backup.restorer import is_superuser
+from stockctl.backup.stream import worth_it
 from stockctl.backup.swap import free_name, kept, maintenance
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_instant
@@ -43,7 +44,8 @@ class RestorePlan:
     nobody in, or is not there: then `previous_database` is None too, and `roles` are created.
     `kept_before` are the replaced databases of earlier restores; they take disk, nothing else.
     `warnings` name what the live database has and the restored one will lack. `one_stream` says
-    why there are no parallel jobs. `trusted`: restored as the owner, even if that is a superuser.
+    why there are no parallel jobs, `streamed` that rows are restored while they are decoded.
+    `trusted`: restored as the owner, even if that is a superuser.
     """
 
     backup: Backup
@@ -56,6 +58,7 @@ class RestorePlan:
     kept_before: tuple[str, ...]
     jobs: int
     one_stream: str = ""
+    streamed: bool = False
     roles: tuple[Role, ...] = ()
     trusted: bool = False
     warnings: tuple[str, ...] = ()
@@ -80,10 +83,12 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """`jobs` None: as many as there are processors, four at most. `trusted`: see RestorePlan."""
+    """`jobs` None: as many as there are processors, four at most. `streamed` None: where it is
+    worth it. `trusted`: see RestorePlan."""
 
     jobs: int | None = None
     trusted: bool = False
+    streamed: bool | None = None
 
 
 def plan_restore(
@@ -127,6 +132,7 @@ def plan_restore(
             kept_before=kept(connection, name),
             jobs=jobs,
             one_stream=why,
+            streamed=worth_it(backup, jobs) if options.streamed is None else options.streamed,
             roles=roles,
             trusted=trusted,
             warnings=tuple(warnings),

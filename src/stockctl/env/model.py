@@ -130,7 +130,7 @@ class BackupSettings(StoreSettings):
     identity_file: FilePath | None = Field(
         None, description="The age private key; needed only to restore an encrypted backup."
     )
-    compression: Number = Field(2, ge=1, le=19, description="zstd level.")
+    compression: Number = Field(1, ge=1, le=19, description="zstd level.")
     fingerprint: Literal["rows", "hash"] = Field(
         "rows",
         description="What a restored copy must equal: the number of rows of each table, or a hash"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -26,3 +27,17 @@ def killed(bench: Any, verb: str, point: str) -> None:
         timeout=120,
     )
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
+def children(name: str) -> list[int]:
+    """Ours that run this program."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = status.read_text().partition(" (")
+        except OSError:
+            continue
+        command, _, fields = rest.rpartition(") ")
+        if command == name and int(fields.split()[1]) == os.getpid():
+            found.append(int(pid))
+    return found

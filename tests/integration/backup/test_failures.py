@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.backup.kills import killed
+from tests.integration.backup.kills import children, killed
 
 from stockctl.backup.prune import prune
 from stockctl.backup.retention import Policy, plan_prune
@@ -158,7 +157,7 @@ def test_pg_dump_killed_half_way_publishes_nothing(sealed: Any) -> None:
     sealed.fill(ROWS)
 
     def kill_pg_dump() -> None:
-        (pid,) = _children("pg_dump")
+        (pid,) = children("pg_dump")
         os.kill(pid, signal.SIGKILL)
 
     for recipients in ((), sealed.recipients):
@@ -172,25 +171,12 @@ def test_pg_restore_killed_half_way(bench: Any) -> None:
     bench.create()
 
     def kill_pg_restore() -> None:
-        (pid,) = _children("pg_restore")
+        (pid,) = children("pg_restore")
         os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ToolFailed, match="signal 9"):
         bench.on(at("Transferred restore", kill_pg_restore)).restore()
     assert bench.databases() == {bench.database.dsn.database: True}
-
-
-def _children(name: str) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, _, rest = status.read_text().partition(" (")
-        except OSError:
-            continue
-        command, _, fields = rest.rpartition(") ")
-        if command == name and int(fields.split()[1]) == os.getpid():
-            found.append(int(pid))
-    return found
 
 
 def test_two_at_once(bench: Any) -> None:

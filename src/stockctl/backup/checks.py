@@ -22,11 +22,13 @@ Depth = Literal["bytes", "archive"]
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """`verified_at`: when it was last found whole; None when it never was, or is not any more.
+    """`verified_at`: when it was last looked at and nothing was wrong; None when it never was, or
+    when something is.
 
     `depth` says how far that looked: `bytes` is size and sha256, `archive` is everything decoded
-    and the rows counted. `failed` is why it was not whole. `drilled_at`: when it was last restored
-    with all its rows, in `restore_s` seconds from the first byte to the last index.
+    and the rows counted. `decoded_at`: when a look last went as deep as that, which alone counts
+    as verified (decision 0062). `failed` is why it was not whole. `drilled_at`: when it was last
+    restored with all its rows, in `restore_s` seconds from the first byte to the last index.
     """
 
     verified_at: datetime | None = None
@@ -34,10 +36,12 @@ class Checks:
     failed: str | None = None
     drilled_at: datetime | None = None
     restore_s: float | None = None
+    decoded_at: datetime | None = None
 
     def passed(self, at: datetime, depth: Depth) -> Checks:
-        """A verification found it whole."""
-        return replace(self, verified_at=at, depth=depth, failed=None)
+        """Nothing was wrong with it, as far as this looked."""
+        decoded = at if depth == "archive" else self.decoded_at
+        return replace(self, verified_at=at, depth=depth, failed=None, decoded_at=decoded)
 
     def drilled(self, at: datetime, restore_s: float) -> Checks:
         """It was restored, with all its rows."""
@@ -45,9 +49,7 @@ class Checks:
 
     def not_passed(self, reason: str) -> Checks:
         """It did not: from now on it counts as none that was verified."""
-        return replace(
-            self, verified_at=None, depth=None, failed=reason, drilled_at=None, restore_s=None
-        )
+        return Checks(failed=reason)
 
 
 class Named(Protocol):
@@ -77,12 +79,14 @@ def parse_checks(data: bytes, backup: Backup) -> Checks:
     fields: dict[str, Any] = json.loads(data)
     if fields["stockctl_checks"] != FORMAT or fields["sha256"] != backup.sha256:
         raise ValueError("a record of something else")
+    deep = fields["verified_at"] if fields["depth"] == "archive" else fields["drilled_at"]
     return Checks(
         verified_at=_instant(fields["verified_at"]),
         depth=fields["depth"],
         failed=fields["failed"],
         drilled_at=_instant(fields["drilled_at"]),
         restore_s=fields["restore_s"],
+        decoded_at=_instant(fields.get("decoded_at", deep)),
     )
 
 
@@ -97,6 +101,7 @@ def write_checks(store: Store, backup: Backup, checks: Checks) -> None:
         "failed": checks.failed,
         "drilled_at": checks.drilled_at and format_instant(checks.drilled_at),
         "restore_s": checks.restore_s,
+        "decoded_at": checks.decoded_at and format_instant(checks.decoded_at),
     }
     store.put(checks_name(backup), json.dumps(fields, indent=1, ensure_ascii=False).encode())
 

@@ -14,7 +14,7 @@ from stockctl.backup.stores.base import Store
 from stockctl.core.errors import StoreFailed
 from stockctl.core.units import format_instant
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ def _fields(row: Row) -> list[Any]:
             *(checks.depth, checks.failed),
             checks.drilled_at and format_instant(checks.drilled_at),
             checks.restore_s,
+            checks.decoded_at and format_instant(checks.decoded_at),
         ],
     ]
 
@@ -139,11 +140,12 @@ def _row(fields: list[Any], environment: str) -> Row:
 
 
 def _checks(fields: list[Any]) -> Checks:
-    verified, depth, failed, drilled, restore_s = fields
+    verified, depth, failed, drilled, restore_s, decoded = fields
     return Checks(
         verified_at=verified and datetime.fromisoformat(verified),
         depth=depth,
         failed=failed,
         drilled_at=drilled and datetime.fromisoformat(drilled),
         restore_s=restore_s,
+        decoded_at=decoded and datetime.fromisoformat(decoded),
     )

@@ -25,8 +25,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[Listed, Checks], float | None]], ...] =
     ("rows", "Rows that are in it.", lambda backup, _: backup.rows),
     (
         "verified_timestamp_seconds",
-        "When it was last found whole; absent when it never was, or is not any more.",
-        lambda _, checks: checks.verified_at.timestamp() if checks.verified_at else None,
+        "When it was last decoded and found whole; absent when it never was, or is not any more.",
+        lambda _, checks: checks.decoded_at.timestamp() if checks.decoded_at else None,
     ),
     (
         "drilled_timestamp_seconds",

@@ -174,15 +174,16 @@ class _Judged:
 def _floor(
     sound: Sequence[Listed], policy: Policy, checks: Mapping[str, Checks] | None
 ) -> Iterator[tuple[Listed, str]]:
-    """Whatever else is kept, so many that were found whole; so a longer policy never keeps less."""
+    """Whatever else is kept, so many that were read back whole, by `backup create` or later; so
+    a longer policy never keeps less."""
     if checks is None:
         good = list(sound)
     else:
         good = [b for b in sound if checks.get(b.id, Checks()).verified_at is not None]
-        yield from ((b, "the newest that was verified") for b in good[:1])
+        yield from ((b, "the newest that was read back whole") for b in good[:1])
     yield from ((b, f"minimum of {policy.minimum}") for b in good[: policy.minimum])
     if len(good) < policy.minimum:
-        text = f"minimum of {policy.minimum}, and only {len(good)} are verified"
+        text = f"minimum of {policy.minimum}, and only {len(good)} were read back"
         known = {each.id for each in good}
         yield from ((b, text) for b in sound if b.id not in known)
 

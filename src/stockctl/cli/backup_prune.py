@@ -36,8 +36,8 @@ def prune(
 ) -> Result:
     """Removes the backups that no rule of `backup.keep` wants, each with its reason.
 
-    The newest good one and pinned ones always stay, and `backup.minimum` that were verified. What
-    is broken or not ours is reported and not touched.
+    The newest good one and pinned ones always stay, and `backup.minimum` that were read back
+    whole, be it by `backup create`. What is broken or not ours is reported and not touched.
     """
     from stockctl.backup.overview import overview
     from stockctl.backup.prune import old_leftovers

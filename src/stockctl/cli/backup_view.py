@@ -53,7 +53,7 @@ def _warn_of_ahead(session: Session, catalogue: Overview, latest: Summary) -> No
 
 
 def told(checks: Checks, now: datetime) -> str:
-    """For a table: how long ago it was last found whole, and how deep that looked."""
+    """For a table: how long ago it was last looked at, and how deep that look went."""
     if checks.failed:
         return "FAILED"
     if checks.drilled_at:
@@ -81,6 +81,7 @@ def data_of(backup: Listed, opened: Opened, checks: Checks) -> dict[str, Any]:
         "pinned": backup.pinned,
         "verified_at": checks.verified_at and format_instant(checks.verified_at),
         "verified": checks.depth,
+        "decoded_at": checks.decoded_at and format_instant(checks.decoded_at),
         "failed": checks.failed,
         "drilled_at": checks.drilled_at and format_instant(checks.drilled_at),
         "restore_s": checks.restore_s,

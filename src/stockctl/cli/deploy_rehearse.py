@@ -29,7 +29,7 @@ def rehearse(
 ) -> Result:
     """Plays the deploy on a copy of the data, and says how long it will take and what it locks.
 
-    The newest verified backup is restored into a database of the same image (of `database.image`
+    The newest sound backup is restored into a database of the same image (of `database.image`
     where it is no compose service), in a project of its own without a way out. The pending expand
     migrations are applied, taken back and compared, the new image is started on the copy and
     smoke-tested. Nothing of the live system is touched, and nothing is left. docs/rehearsal.md

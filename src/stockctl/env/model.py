@@ -157,7 +157,9 @@ class BackupSettings(StoreSettings):
         ),
         description="Retention: rules are ORed.",
     )
-    minimum: Number = Field(3, ge=1, description="Prune never leaves fewer than this.")
+    minimum: Number = Field(
+        3, ge=1, description="Prune never leaves fewer than this that were read back whole."
+    )
 
     @field_validator("schedule")
     @classmethod

@@ -17,7 +17,9 @@ class MonitorSettings(Table):
     disk: Number = Field(80, ge=1, le=100, description="Percent of the disk under the directory.")
     connections: Number = Field(50, ge=1, description="Connections to the database server.")
     backup_age: Duration = Field(93600.0, description="Of the newest backup.")
-    verify_age: Duration = Field(691200.0, description="Since one was last found whole.")
+    verify_age: Duration = Field(
+        691200.0, description="Since one was last found whole by `backup verify`."
+    )
     drill_age: Duration | None = Field(
         None, description="Since one was last restored on trial; absent: no alert."
     )

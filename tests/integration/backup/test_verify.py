@@ -53,13 +53,16 @@ def test_what_is_whole_is_kept_as_verified(sealed: Any) -> None:
     sealed.fill(100)
     backup = sealed.create()
     made = read_checks(sealed.store, backup)
-    assert (made.depth, made.failed) == ("bytes", None)
+    assert (made.depth, made.failed, made.decoded_at) == ("bytes", None, None)
     assert made.verified_at is not None
     assert verified(sealed, backup).depth == "bytes"
     assert verified(sealed, backup, key=sealed.identity_file).depth == "archive"
     kept = sealed.catalogue().checks_of(backup)
     assert kept.depth == "archive"
-    assert kept.verified_at >= made.verified_at
+    assert kept.decoded_at == kept.verified_at >= made.verified_at
+    assert verified(sealed, backup).depth == "bytes"
+    again = sealed.catalogue().checks_of(backup)
+    assert (again.depth, again.decoded_at) == ("bytes", kept.decoded_at)
 
 
 @pytest.mark.parametrize("encrypted", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from stockctl.backup import overview as subject
 from stockctl.backup.catalog import LATEST, choose, list_backups, open_backup, point_at
-from stockctl.backup.checks import Checks, write_checks
+from stockctl.backup.checks import Checks, checks_name, read_checks, write_checks
 from stockctl.backup.index import index_name, summarize
 from stockctl.backup.manifest import Backup, new_id
 from stockctl.backup.overview import Overview, overview
@@ -87,6 +88,21 @@ def same(found: Overview, store: DirectoryStore) -> None:
     assert {b.id: found.checks_of(b) for b in found.backups} == {
         b.id: truth.checks_of(b) for b in truth.backups
     }
+
+
+@pytest.mark.parametrize("depth", ["bytes", "archive", "drilled"])
+def test_a_record_of_before_says_when_it_was_decoded(tmp_path: Path, depth: str) -> None:
+    store = DirectoryStore(tmp_path / "store", make=True)
+    backup = make(store, 4)
+    archive, drill = Checks().passed(NOW, "archive"), Checks().drilled(NOW, 3.0)
+    checks = {"bytes": Checks().passed(NOW, "bytes"), "archive": archive}.get(
+        depth, drill.passed(NOW, "bytes")
+    )
+    write_checks(store, backup, checks)
+    fields = json.loads(store.get(checks_name(backup)))
+    del fields["decoded_at"]
+    store.put(checks_name(backup), json.dumps(fields).encode())
+    assert read_checks(store, backup) == checks
 
 
 def test_the_second_time_only_the_index_is_read(store: Counting) -> None:

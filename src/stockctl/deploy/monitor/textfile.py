@@ -41,7 +41,7 @@ HELP = {
     "stockctl_backup_timestamp_seconds": "When the newest backup was made; 0: there is none.",
     "stockctl_backup_size_bytes": "Its size in the store.",
     "stockctl_backup_broken": "1: the newest backup was found broken.",
-    "stockctl_backup_verified_timestamp_seconds": "When one was last found whole; 0: never.",
+    "stockctl_backup_verified_timestamp_seconds": "When one was last decoded whole; 0: never.",
     "stockctl_backup_drilled_timestamp_seconds": "When one was last restored on trial; 0: never.",
     "stockctl_backup_restore_seconds": "How long that took.",
     "stockctl_disk_size_bytes": "Size of the disk under host.directory.",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from stockctl.backup.checks import Checks
 from stockctl.backup.overview import Listed, Overview, newest, overview
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import StockctlError, StoreFailed
@@ -39,41 +42,66 @@ def _undeployed(site: Site) -> bool:
 
 
 def _told(site: Site, catalogue: Overview, latest: Listed) -> Part:
-    name = site.environment.name
-    checks = catalogue.checks_of(latest)
-    age = (site.clock.now() - latest.created_at).total_seconds()
+    now, checks = site.clock.now(), catalogue.checks_of(latest)
+    age = (now - latest.created_at).total_seconds()
     drilled = [c for b in catalogue.backups if (c := catalogue.checks_of(b)).restore_s is not None]
     rto = drilled[0].restore_s if drilled else None
-    found_whole = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]
-    verified = "broken" if checks.failed else "verified" if checks.verified_at else "not verified"
+    decoded = [m for b in catalogue.backups if (m := catalogue.checks_of(b).decoded_at)]
+    last = max(decoded, default=None)
     restore = "never restored" if rto is None else f"restores in {format_duration(rto)}"
-    said = f"newest {format_age(age)}, {verified}, {restore}; {len(catalogue.backups)} in all"
+    seen = _how_deep(checks, last, now)
+    said = f"newest {format_age(age)}, {seen}, {restore}; {len(catalogue.backups)} in all"
     data = {
         "count": len(catalogue.backups),
         "newest": latest.id,
         "created_at": format_instant(latest.created_at),
         "age_s": round(age),
         "size_bytes": latest.size_bytes,
-        "verified_at": format_instant(checks.verified_at) if checks.verified_at else None,
-        "last_verified_at": format_instant(max(found_whole)) if found_whole else None,
+        "verified_at": format_instant(checks.decoded_at) if checks.decoded_at else None,
+        "last_verified_at": format_instant(last) if last else None,
         "failed": checks.failed,
         "drilled_at": next((format_instant(c.drilled_at) for c in drilled if c.drilled_at), None),
         "restore_s": rto,
     }
-    create, verify = f"stockctl backup create {name}", f"stockctl backup verify {name}"
-    level = Level.GOOD
-    advice: tuple[Advice, ...] = ()
-    if checks.failed:
-        level = Level.BAD
-        advice = (Advice(BACKUP, create, f"the newest backup is broken: {checks.failed}"),)
-    elif age > OLD_S:
-        level = Level.BAD
-        advice = (Advice(BACKUP, create, f"the newest backup is from {format_age(age)}"),)
-    elif checks.verified_at is None:
-        level = Level.NOTICE
-        advice = (Advice(BACKUP, verify, "the newest backup was never verified", level),)
-    elif not drilled:
-        level = Level.NOTICE
-        advice = (Advice(BACKUP, f"{verify} --drill", "no backup was ever restored", level),)
+    idle_s = None if last is None else (now - last).total_seconds()
+    advice = _advice(site, checks, age, idle_s, drilled=bool(drilled))
     size = format_size(latest.size_bytes)
-    return Part("backups", level, (f"{said}, {size}",), data, advice)
+    level = advice.level if advice else Level.GOOD
+    return Part("backups", level, (f"{said}, {size}",), data, (advice,) if advice else ())
+
+
+def _how_deep(checks: Checks, last: datetime | None, now: datetime) -> str:
+    """`verified` is only what was decoded; `last`: when any was (decision 0062)."""
+    if checks.failed:
+        return "broken"
+    if checks.decoded_at is not None:
+        return "verified"
+    if checks.verified_at is None:
+        return "not verified"
+    if last is None:
+        return "read back, never verified"
+    return f"read back, one verified {format_age((now - last).total_seconds())}"
+
+
+def _advice(
+    site: Site, checks: Checks, age_s: float, idle_s: float | None, *, drilled: bool
+) -> Advice | None:
+    """`idle_s`: since any was verified. The newest of last night need not be, one of this week."""
+    name = site.environment.name
+    create, verify = f"stockctl backup create {name}", f"stockctl backup verify {name}"
+    limit = site.environment.monitor.verify_age
+    if checks.failed:
+        return Advice(BACKUP, create, f"the newest backup is broken: {checks.failed}")
+    if age_s > OLD_S:
+        return Advice(BACKUP, create, f"the newest backup is from {format_age(age_s)}")
+    if idle_s is None:
+        return Advice(BACKUP, verify, "no backup was ever verified", Level.NOTICE)
+    if checks.verified_at is None:
+        return Advice(BACKUP, verify, "the newest backup was never verified", Level.NOTICE)
+    if idle_s > limit:
+        why = f"no backup was verified for {format_duration(limit)}"
+        return Advice(BACKUP, verify, why, Level.NOTICE)
+    if not drilled:
+        why = "no backup was ever restored"
+        return Advice(BACKUP, f"{verify} --drill", why, Level.NOTICE)
+    return None

@@ -20,7 +20,8 @@ def age(preflight: Preflight) -> Gate:
 
 
 def verified(preflight: Preflight) -> Gate:
-    """Any that was found whole: the store and the way into it work."""
+    """Any that was decoded and found whole: the store and the way into it work. What `backup
+    create` reads back of its own bytes is no verification (decisions 0028 and 0062)."""
     limit = preflight.settings.backup_verified_within
     assert limit is not None
     catalogue = overview(preflight.store, preflight.name)
@@ -29,11 +30,19 @@ def verified(preflight: Preflight) -> Gate:
     if latest is not None and (why := catalogue.checks_of(latest).failed):
         said = f"the newest is broken: {why}"
         return Gate("backup-verified", False, said, fix=f"stockctl backup create {preflight.name}")
-    moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).verified_at)]
+    moments = [m for b in catalogue.backups if (m := catalogue.checks_of(b).decoded_at)]
+    if latest is not None and latest.encrypted and not _has_key(preflight):
+        fix = f"Where the private key is: {fix}"
     if not moments:
-        return Gate("backup-verified", False, "none was ever verified", fix=fix)
+        read = any(catalogue.checks_of(each).verified_at for each in catalogue.backups)
+        said = "none was ever verified" + (", only read back" if read else "")
+        return Gate("backup-verified", False, said, fix=fix)
     gate = aged(preflight.site, "backup-verified", max(moments), limit, "one was found whole")
     return gate if gate.ok else Gate("backup-verified", False, gate.detail, gate.since, fix)
+
+
+def _has_key(preflight: Preflight) -> bool:
+    return preflight.site.environment.backup.identity_file is not None
 
 
 def drilled(preflight: Preflight) -> Gate:

@@ -52,13 +52,14 @@ class Piece:
 
 
 def choose_backup(store: Store, name: str, now: datetime) -> Backup:
-    """The newest that was found whole. Raises BackupInvalid where there is none."""
+    """The newest that was read back whole; the rehearsal restores it, which proves more. Raises
+    BackupInvalid where there is none."""
     catalogue = overview(store, name)
     whole = [each for each in catalogue.backups if catalogue.checks_of(each).verified_at]
     latest = newest(whole, now)
     if latest is None:
         raise BackupInvalid(
-            "no backup was found whole: there is nothing to rehearse with",
+            "no backup was read back whole: there is nothing to rehearse with",
             hint=f"stockctl backup create {name}, or: stockctl backup verify {name}",
         )
     return open_backup(store, latest)

@@ -166,9 +166,14 @@ def backup(site: Site, tmp_path: Path) -> Backup:
 
 CHECKS = {
     "verified": (
-        Checks(verified_at=FakeClock.at),
+        Checks().passed(FakeClock.at, "archive"),
         Level.NOTICE,
         ["stockctl backup verify prod --drill"],
+    ),
+    "read back, never verified": (
+        Checks().passed(FakeClock.at, "bytes"),
+        Level.NOTICE,
+        ["stockctl backup verify prod"],
     ),
     "not verified": (Checks(), Level.NOTICE, ["stockctl backup verify prod"]),
     "broken": (Checks(failed="cut"), Level.BAD, ["stockctl backup create prod"]),
@@ -185,11 +190,26 @@ def test_the_newest_backup(site: Site, tmp_path: Path, backup: Backup, word: str
     assert f", {word}, never restored" in part.said[0]
 
 
+def test_one_of_this_week_was_verified(
+    site: Site, tmp_path: Path, backup: Backup, clock: FakeClock
+) -> None:
+    """The newest is of last night: only read back, and that is well until the alert would come."""
+    store = DirectoryStore(tmp_path / "store")
+    write_checks(store, backup, Checks().drilled(clock.now() - timedelta(days=7), 41))
+    newer = add(store, "prod", minutes=60)
+    write_checks(store, newer, Checks().passed(clock.now(), "bytes"))
+    part = backups_part(site, store)
+    assert part.level is Level.GOOD, part
+    assert ", read back, one verified 7d 0h ago, " in part.said[0]
+    assert part.data["verified_at"] is None
+    write_checks(store, backup, Checks().drilled(clock.now() - timedelta(days=9), 41))
+    part = backups_part(site, store)
+    assert (part.level, advised(part)) == (Level.NOTICE, ["stockctl backup verify prod"])
+
+
 def test_a_backup_gets_old(site: Site, tmp_path: Path, backup: Backup, clock: FakeClock) -> None:
     store = DirectoryStore(tmp_path / "store")
-    write_checks(
-        store, backup, Checks(verified_at=clock.now(), drilled_at=clock.now(), restore_s=41)
-    )
+    write_checks(store, backup, Checks().drilled(clock.now(), 41))
     good = backups_part(site, store)
     assert (good.level, good.advice) == (Level.GOOD, ())
     assert "restores in 41s" in good.said[0]

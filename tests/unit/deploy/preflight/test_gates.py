@@ -137,12 +137,34 @@ def test_backup_verified(make: Make, clock: FakeClock) -> None:
     what = make(backup_verified_within="7d")
     backup = add(what.store, "prod")  # type: ignore[arg-type]
     assert gate(what, "backup-verified").detail == "none was ever verified"
-    write_checks(what.store, backup, Checks(verified_at=clock.now()))
+    made = Checks().passed(clock.now(), "bytes")  # as `backup create` does
+    write_checks(what.store, backup, made)
+    red = gate(what, "backup-verified")
+    assert (red.ok, red.detail) == (False, "none was ever verified, only read back")
+    assert red.fix == "stockctl backup verify prod"
+    write_checks(what.store, backup, made.passed(clock.now(), "archive"))
+    assert gate(what, "backup-verified").ok
+    write_checks(what.store, backup, made.drilled(clock.now(), 3.0))
     assert gate(what, "backup-verified").ok
     clock.sleep(8 * DAY)
+    old = made.drilled(what.site.clock.now() - timedelta(days=8), 3.0)
+    write_checks(what.store, backup, old.passed(clock.now(), "bytes"))  # renews nothing
     assert not gate(what, "backup-verified").ok
     write_checks(what.store, backup, Checks(failed="cut"))
     assert "broken: cut" in gate(what, "backup-verified").detail
+
+
+def test_a_sealed_backup_is_verified_where_the_key_is(make: Make, tmp_path: Path) -> None:
+    what = make(backup_verified_within="7d")
+    backup = replace(add(what.store, "prod"), recipients=("age1x",))  # type: ignore[arg-type]
+    what.store.put(backup.object, b"data")
+    what.store.put(backup.manifest, backup.to_json())
+    fix = "stockctl backup verify prod"
+    assert gate(what, "backup-verified").fix == f"Where the private key is: {fix}"
+    settings = what.site.environment.backup.model_copy(update={"identity_file": tmp_path / "key"})
+    environment = what.site.environment.model_copy(update={"backup": settings})
+    here = replace(what, site=replace(what.site, environment=environment))
+    assert gate(here, "backup-verified").fix == fix
 
 
 def test_backup_drilled(make: Make, clock: FakeClock) -> None:

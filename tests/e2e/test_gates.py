@@ -48,6 +48,22 @@ def test_a_red_gate_stops_a_deploy_and_is_overridden_by_name(project: StagingPro
     assert "staging has another image" in other["staging"]["detail"]
 
 
+def test_a_working_tree_that_is_not_committed_was_never_rehearsed(project: StagingProject) -> None:
+    project.toml('\n[gates]\nrehearsed_within = "7d"\n')
+    file = project.commit("one")
+    tag = ("staging", "--tag", "v2")
+    assert preflight(project, *tag)["rehearsal"]["detail"] == "v2 was not rehearsed"
+    file.write_text("two")
+    for arguments in (tag, ("staging",)):
+        red = preflight(project, *arguments)["rehearsal"]
+        assert red["fix"] == "Commit first, then: stockctl deploy rehearse staging"
+    refused = project.deploy("v2", "--json")
+    assert refused.code == 4
+    assert "differs from its commit" in refused.err + refused.out
+    named = preflight(project, "staging", "--image", f"{project.name}-api:v2")
+    assert named["rehearsal"]["detail"] == "v2 was not rehearsed"
+
+
 def test_a_person_at_the_terminal_is_asked(project: StagingProject) -> None:
     project.toml('\n[gates.people.on-call]\nask = "Who is on call?"\nvalid_for = "1d"\n')
     terminal = Terminal(project.root, "deploy", "preflight", "staging", "--tag", "v1")

@@ -61,6 +61,7 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     migration(project, 13, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
     slow = "ALTER TABLE projects ADD COLUMN note text;\nSELECT pg_sleep(1.1);"
     migration(project, 14, slow, "ALTER TABLE projects DROP COLUMN note;")
+    project.commit("one").write_text("two")
     # whoever asked something of the live system would wait for ever
     live = [f"{project.compose_project}-{name}-1" for name in ("app", "postgres")]
     project.docker("pause", *live)
@@ -81,6 +82,9 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     assert steps <= set(found["spent_s"])
     assert found["way_back"].endswith("--with-database")
     assert left(project) == ""
+    evidence = project.directory / "evidence" / "rehearsal.json"
+    assert not evidence.exists()  # what was rehearsed is in no commit
+    project.commit("two")
     assert not (project.directory / "rehearsal").exists()
     assert project.docker("ps", "-aq", "--filter", f"name={project.compose_project}-") == containers
     assert project.psql("SELECT to_regclass('extra') IS NULL") == "t"
@@ -90,6 +94,7 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     migration(project, 14, "ALTER TABLE projects ADD COLUMN name text;", "SELECT 1;")
     wrong = rehearse(project, 7)
     assert [p["code"] for p in wrong["migrations"][0]["problems"]] == ["P003", "P017"]
+    assert json.loads(evidence.read_text())["of"] == "v2"
     assert "already exists" in wrong["migrations"][1]["failed"]
     assert (wrong["forecast_s"], wrong["smoke"], wrong["ok"]) == (None, None, False)
     assert left(project) == ""

@@ -134,6 +134,7 @@ def deploy(
     """
     from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.gates import engine_ready
+    from stockctl.deploy.image import is_dirty
     from stockctl.deploy.preflight.gate import Candidate
     from stockctl.deploy.preview import preview
     from stockctl.deploy.rollout import deploy, plan_deploy
@@ -152,7 +153,8 @@ def deploy(
         )
         seen = preview(site, todo)
         show_plan(session, name, todo, seen, all_=plan)
-        pass_gates(opened, site, Candidate(version, image, todo.build), overrides, plan=plan)
+        candidate = Candidate(version, image, todo.build, is_dirty(commit, build=todo.build))
+        pass_gates(opened, site, candidate, overrides, plan=plan)
         if plan:
             return Result({"planned": plan_data(todo, seen)})
         if opened.environment.protected:

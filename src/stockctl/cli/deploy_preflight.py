@@ -39,13 +39,15 @@ def preflight(
 
     Nothing is changed but what `--answer` says. Exit 4 where one is red. docs/gates.md
     """
+    from stockctl.deploy.image import is_dirty
     from stockctl.deploy.preflight.gate import Candidate
     from stockctl.deploy.preflight.run import preflight
 
     opened = open_environment(session, name)
     with opened.site() as site:
-        version, image, _ = what_to_deploy(session, site, tag, reference)
-        candidate = Candidate(version, image, build=not reference and bool(site.service.build))
+        version, image, commit = what_to_deploy(session, site, tag, reference)
+        build = not reference and bool(site.service.build)
+        candidate = Candidate(version, image, build, is_dirty(commit, build=build))
         errors = count_errors(session, name)
         with preflight_of(opened, quietly(site), candidate, errors) as what:
             _answer(what, answers or [])

@@ -59,6 +59,11 @@ def version_of(commit: Commit | None) -> str:
     return commit.short
 
 
+def is_dirty(commit: Commit | None, *, build: bool) -> bool:
+    """Whether a version names no one image: built, and from what was not committed."""
+    return build and commit is not None and commit.dirty
+
+
 def version_in(reference: str) -> str:
     """A release's version where an image was named: its tag, else the beginning of its digest."""
     name, _, digest = reference.partition("@")

@@ -33,11 +33,13 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is about to be deployed; `build`: its image does not exist yet."""
+    """What is about to be deployed; `build`: its image does not exist yet. `dirty`: it will be
+    built from a working tree that differs from its commit, so that its version names many."""
 
     version: str
     reference: str
     build: bool
+    dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

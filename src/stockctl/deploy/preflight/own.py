@@ -13,11 +13,12 @@ SHOWN_LINES = 8  # the last ones of a program that failed
 
 
 def program(preflight: Preflight, name: str, settings: CommandGate) -> Gate:
-    """Run, unless it passed for this version not too long ago. Raises ToolMissing,
-    DeadlineExceeded."""
+    """Run, unless it passed for this version not too long ago; always, and for nobody later, where
+    the working tree differs from its commit. Raises ToolMissing, DeadlineExceeded."""
     version, now = preflight.candidate.version, preflight.site.clock.now()
     kind = f"command-{name}"
-    before = preflight.evidence.get(kind)
+    dirty = preflight.candidate.dirty
+    before = None if dirty else preflight.evidence.get(kind)
     if before and before.ok and before.of == version:
         age = preflight.age_s(before.at)
         if fresh(age, settings.fresh_for):
@@ -25,7 +26,8 @@ def program(preflight: Preflight, name: str, settings: CommandGate) -> Gate:
     command = Command(settings.run, directory=preflight.root)
     done = preflight.here.run(command, timeout_s=settings.timeout, check=False)
     if done.ok:
-        preflight.evidence.put(Evidence(kind, now, True, operator(), version))
+        if not dirty:
+            preflight.evidence.put(Evidence(kind, now, True, operator(), version))
         return Gate(name, True, f"passed in {format_duration(done.duration_s)}", now)
     lines = (done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:]
     said = "\n".join((f"{command} ended with {done.exit_code}", *lines))

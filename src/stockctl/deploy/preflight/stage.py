@@ -14,6 +14,8 @@ from stockctl.system.http import Request, send
 
 HEALTH_S = 10.0
 _DEPLOY_AGAIN = "Set its clock right, then: stockctl deploy {}"
+_UNSAVED = "the working tree differs from its commit"
+_COMMIT = "Commit first, then: {}"
 ROLLBACK = ("rollback", "deploy rollback")  # how the journal calls it
 
 
@@ -26,6 +28,9 @@ def same_image(preflight: Preflight) -> Gate:
     if live is None:
         fix = f"stockctl deploy {where}"
         return Gate("staging", False, f"nothing is live on {where}", fix=fix)
+    if preflight.candidate.dirty:
+        said = f"nobody can say whether {where} has the same: {_UNSAVED}"
+        return Gate("staging", False, said, fix=_COMMIT.format(f"stockctl deploy {where}"))
     wrong = _differs(preflight, live)
     if wrong:
         fix = f"stockctl deploy {where} --tag {preflight.candidate.version}"
@@ -63,7 +68,11 @@ def _differs(preflight: Preflight, live: Release) -> str:
         found = preflight.site.engine.image_id(wanted.reference)
         if found is not None:
             return "" if found == live.image_id else f"another image, {live.image}"
-    return "" if live.version == wanted.version else f"another version, {live.version}"
+    if live.version != wanted.version:
+        return f"another version, {live.version}"
+    if wanted.build and live.dirty:
+        return f"another {live.version}, built from a working tree that differed from its commit"
+    return ""
 
 
 def smoked(preflight: Preflight) -> Gate:
@@ -109,6 +118,10 @@ def rehearsed(preflight: Preflight) -> Gate:
     limit, version = preflight.settings.rehearsed_within, preflight.candidate.version
     assert limit is not None
     fix = f"stockctl deploy rehearse {preflight.name} --tag {version}"
+    if preflight.candidate.dirty:
+        said = f"nobody can say whether the same was rehearsed: {_UNSAVED}"
+        again = f"stockctl deploy rehearse {preflight.name}"
+        return Gate("rehearsal", False, said, fix=_COMMIT.format(again))
     evidence = preflight.evidence.get("rehearsal")
     if evidence is None or evidence.of != version:
         return Gate("rehearsal", False, f"{version} was not rehearsed", fix=fix)

@@ -275,6 +275,43 @@ def test_this_version_was_rehearsed(make: Make, clock: FakeClock) -> None:
     assert not gate(what, "rehearsal").ok
 
 
+def test_what_is_not_committed_is_like_nothing_that_was_tried(make: Make, clock: FakeClock) -> None:
+    """`abc-dirty` was live and rehearsed; today's `abc-dirty` may be anything."""
+    what = make(staging="staging", staging_for="48h", rehearsed_within="7d")
+    assert what.stage is not None
+    dirty = replace(what, candidate=Candidate("abc-dirty", "shop:abc-dirty", True, dirty=True))
+    live(what.stage, version="abc-dirty", dirty=True)
+    what.evidence.put(Evidence("rehearsal", clock.now(), True, "me", of="abc-dirty"))
+    red = gate(dirty, "staging")
+    assert not red.ok
+    assert red.detail.endswith("the working tree differs from its commit")
+    assert red.fix == "Commit first, then: stockctl deploy staging"
+    red = gate(dirty, "rehearsal")
+    assert (red.ok, red.fix) == (False, "Commit first, then: stockctl deploy rehearse prod")
+
+
+def test_what_staging_has_was_not_committed(make: Make) -> None:
+    """With `--tag v2` both have the same name."""
+    what = make(staging="staging", staging_for="48h")
+    assert what.stage is not None
+    live(what.stage, dirty=True)
+    red = gate(what, "staging")
+    assert not red.ok
+    assert "another v2, built from a working tree that differed" in red.detail
+    assert red.fix == "stockctl deploy staging --tag v2"
+
+
+def test_a_program_is_run_for_what_is_not_committed_and_that_counts_once(
+    make: Make, tmp_path: Path
+) -> None:
+    counted = {"run": ["sh", "-c", "echo ran >> runs"], "fresh_for": "1h"}
+    clean = make(commands={"audit": counted})
+    dirty = replace(clean, candidate=replace(clean.candidate, dirty=True))
+    for what, runs in ((dirty, 1), (dirty, 2), (clean, 3), (clean, 3), (dirty, 4)):
+        assert gate(what, "audit").ok
+        assert (tmp_path / "runs").read_text() == "ran\n" * runs
+
+
 def test_a_rollback_was_tried(make: Make, clock: FakeClock) -> None:
     what = make(staging="staging", rollback_within="90d")
     assert what.stage is not None

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from stockctl.backup.archive import Contents
 
 Extensions = tuple[tuple[str, str, str], ...]
+# What only one database of a server can have, by its name, so that no copy can; and the schema that
+# it has its rows in (https://github.com/citusdata/pg_cron, cron.database_name).
+_BOUND = {"pg_cron": "cron"}
 _HERE = """
 SELECT extname, extversion, nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
 WHERE extname <> 'plpgsql' ORDER BY 1
@@ -49,6 +52,11 @@ def unavailable(connection: Connection[Any], wanted: Extensions) -> tuple[str, .
     with errors("look for the extensions"):
         known = {name for (name,) in connection.execute(_AVAILABLE).fetchall()}
     return tuple(name for name, _version, _schema in wanted if name not in known)
+
+
+def bound(extensions: Extensions) -> tuple[str, ...]:
+    """Those that a copy cannot have: they are left out, with what they saved."""
+    return tuple(name for name, _version, _schema in extensions if name in _BOUND)
 
 
 def lay_ground(
@@ -90,6 +98,8 @@ def _create(connection: Connection[Any], worker: Restorer, extensions: Extension
     from psycopg import sql
 
     for name, _version, schema in extensions:
+        if name in _BOUND:
+            continue
         where = sql.Identifier(schema)
         if schema != "public":
             make = sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}")
@@ -119,20 +129,28 @@ def _grant(connection: Connection[Any], role: str, what: str, *name: str) -> Non
 
 
 def entries_to_restore(
-    contents: Contents, extensions: Extensions, only: frozenset[int] | None = None
+    contents: Contents,
+    extensions: Extensions,
+    only: frozenset[int] | None = None,
+    *,
+    helped: bool = True,
 ) -> str:
-    """What `pg_restore -L` takes: the dump without what `lay_ground` and `lay_last` make."""
-    elsewhere = {each.id for each in (*of_everything(contents), *of_schemas(contents))}
-    made = {name for name, _version, _schema in extensions}
-    schemas = {schema for _name, _version, schema in extensions} - {"public"}
+    """What `pg_restore -L` takes: the dump without what a copy cannot have and, where a superuser
+    has `helped`, what `lay_ground` and `lay_last` make."""
+    without = bound(extensions)
+    gone = {_BOUND[name] for name in without}
+    elsewhere = {each.id for each in (*of_everything(contents), *of_schemas(contents)) if helped}
+    made = {name for name, _version, _schema in extensions if helped or name in without}
+    schemas = {schema for _name, _version, schema in extensions if helped} - {"public"}
     return "".join(
         f"{entry.id};\n"
         for entry in contents.entries
         if (only is None or entry.id in only)
         and entry.id not in elsewhere
+        and entry.schema not in gone
         and not (entry.kind == "EXTENSION" and entry.name in made)
         and not (entry.kind == "SCHEMA" and entry.name in schemas)
-        and not (entry.kind == "COMMENT" and entry.name.startswith("EXTENSION "))
+        and not (entry.kind == "COMMENT" and entry.name.startswith("EXTENSION ") and made)
     )
 
 

@@ -12,6 +12,7 @@ from stockctl.backup.archive import Contents, Entry
 from stockctl.backup.describe import beside
 from stockctl.backup.dump import Dump
 from stockctl.backup.extensions import (
+    bound,
     entries_to_restore,
     lay_ground,
     lay_last,
@@ -186,12 +187,13 @@ def _chosen(
     entered: Database, worker: Restorer, source: Source, host: Host
 ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
     """Arguments, and descriptors for them, that leave out what was made already."""
-    made = source.backup.extensions if worker.own else ()
-    publications = worker.own and source.contents.of_kind(*PUBLICATIONS)
-    if not (made or publications) and source.only is None:
+    made = source.backup.extensions
+    publications = source.contents.of_kind(*PUBLICATIONS)
+    chosen = (made or publications) if worker.own else bound(made)
+    if not chosen and source.only is None:
         yield source.sections, ()
         return
-    text = entries_to_restore(source.contents, made, source.only)
+    text = entries_to_restore(source.contents, made, source.only, helped=worker.own)
     with list_file(entered.tools, host, text) as (name, listed):
         yield ("-L", name, *source.sections), listed
 

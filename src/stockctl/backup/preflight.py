@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.archive import Contents
 from stockctl.backup.clients import matching
-from stockctl.backup.extensions import unavailable
+from stockctl.backup.extensions import bound, unavailable
 from stockctl.backup.globals import Role, missing
 from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties
@@ -58,14 +58,15 @@ def require_server(connection: Connection[Any], backup: Backup) -> None:
             f"backup {backup.id} is of PostgreSQL {theirs}, this server is {ours}",
             hint="A dump goes into the same version or a newer one.",
         )
-    lacking = unavailable(connection, backup.extensions)
+    extensions = tuple(e for e in backup.extensions if e[0] not in bound(backup.extensions))
+    lacking = unavailable(connection, extensions)
     if lacking:
         raise Refused(
             f"this server has no extension {', '.join(lacking)}, which backup {backup.id} needs",
             hint="Install its package on the server, then restore again.",
         )
     with errors("look for the extensions"):
-        names = [name for name, _version, _schema in backup.extensions]
+        names = [name for name, _version, _schema in extensions]
         rows = connection.execute(_UNTRUSTED, (names,)).fetchall()
     if rows and not is_superuser(connection):
         raise Refused(

@@ -42,6 +42,8 @@ def put_back(
             f"the swap was already done: {plan.database} is backup {plan.backup.id},"
             f" what was there before is {plan.previous_database}"
         )
+    elif plan.previous_database is not None:
+        progress.say(f"{plan.database} is as it was")
 
 
 def _left(plan: RestorePlan, begun: bool, reason: str) -> str:

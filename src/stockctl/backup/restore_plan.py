@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
 from stockctl.backup.archive import Contents
-from stockctl.backup.extensions import missing_tablespaces
+from stockctl.backup.extensions import bound, missing_tablespaces
 from stockctl.backup.fingerprint import Fingerprint, fingerprint
 from stockctl.backup.giver import Roles, kept_from, lost_roles
 from stockctl.backup.globals import Role, missing
@@ -196,6 +196,11 @@ def _of_contents(
         yield (
             f"this server has no tablespace {', '.join(lacking)}: all goes into the one of the"
             " database"
+        )
+    if without := bound(backup.extensions):
+        yield (
+            f"{', '.join(without)} is left out, since one database of a server can have it only:"
+            " afterwards CREATE EXTENSION, and schedule again what the replaced database has"
         )
     if found := contents.of_kind("SUBSCRIPTION"):
         names = ", ".join(each.name for each in found)

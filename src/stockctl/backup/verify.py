@@ -121,10 +121,13 @@ def _compare(backup: Backup, meter: Meter) -> None:
 
 
 def _invalid(backup: Backup, reason: str, details: str = "") -> BackupInvalid:
+    others = f"stockctl backup list {backup.environment}"
     return BackupInvalid(
         f"backup {backup.id}: {reason}",
         details=_needed(backup) if "decrypt" in reason else details,
-        hint=f"Choose another one: stockctl backup list {backup.environment}",
+        hint=f"Is backup.identity_file the right key? If it is, choose another one: {others}"
+        if "decrypt" in reason
+        else f"Choose another one: {others}",
     )
 
 

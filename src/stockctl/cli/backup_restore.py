@@ -123,7 +123,12 @@ def _chosen(opened: Opened, which: str) -> tuple[Store, Backup]:
     from stockctl.backup.stores.file import is_file, open_file
 
     if is_file(which):
-        return open_file(which)
+        source, backup = open_file(which)
+        if backup.environment != opened.environment.name:
+            opened.session.progress().warn(
+                f"the backup is of {backup.environment}, and goes into {opened.environment.name}"
+            )
+        return source, backup
     store = opened.store()
     return store, choose_backup(opened, store, which)
 

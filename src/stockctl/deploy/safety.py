@@ -5,12 +5,16 @@ Restores and rollbacks of migrations need `backup` and `db` at once, so they are
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from stockctl.backup.manifest import Backup
 from stockctl.backup.restore import Restored, restore
 from stockctl.backup.restore_plan import RestorePlan
 from stockctl.backup.stores.base import Store
 from stockctl.backup.table import TableBack, restore_table
 from stockctl.backup.undo import Undone, UndoPlan, undo
+from stockctl.core.errors import DatabaseFailed, ToolFailed
 from stockctl.core.progress import Progress
 from stockctl.db.plan import RollbackPlan
 from stockctl.db.runner import Reverted, rollback
@@ -39,7 +43,8 @@ def restore_over(
     directory = environment.host.directory
     with journal.alone(directory / LOCK, command) as holder:
         if backup_first:
-            back_up_step(environment, database, store, journal, progress, f"before {command}")
+            with _way_out():
+                back_up_step(environment, database, store, journal, progress, f"before {command}")
         return restore(
             plan,
             database,
@@ -51,6 +56,20 @@ def restore_over(
             progress=progress,
             clock=journal.clock,
         )
+
+
+@contextmanager
+def _way_out() -> Iterator[None]:
+    """What cannot be backed up, for a broken disk or a full store, may be what must be restored."""
+    try:
+        yield
+    except (ToolFailed, DatabaseFailed) as error:
+        out = (
+            "Nothing was restored: the safety backup failed. Without one: --skip-backup. What is"
+            " live is kept beside the restored one all the same."
+        )
+        error.hint = "\n".join(filter(None, (error.hint, out)))
+        raise
 
 
 def bring_table_back(

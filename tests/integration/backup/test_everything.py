@@ -262,6 +262,13 @@ OWN = {
     "INSERT INTO settings VALUES ('mine', 'by the script');"
     "SELECT pg_extension_config_dump('settings', $$WHERE value <> 'by the script'$$);"
     "SELECT pg_extension_config_dump('numbers', '');",
+    # as the real one does it, which knows the name from the server's configuration
+    "pg_cron.control": "default_version = '1'\nrelocatable = false\nschema = pg_catalog\n",
+    "pg_cron--1.sql": "DO $$ BEGIN IF current_database() <> 'stock' THEN"
+    " RAISE 'can only create extension in database stock'; END IF; END $$;"
+    "CREATE SCHEMA cron; CREATE TABLE cron.job (id serial, command text);"
+    "SELECT pg_extension_config_dump('cron.job', '');"
+    "SELECT pg_extension_config_dump('cron.job_id_seq', '');",
 }
 
 
@@ -294,3 +301,20 @@ def test_rows_of_an_extension_come_back(extended: Bench, options: dict[str, Any]
     assert schema(extended) == before
     acl = "SELECT count(*) FROM pg_class WHERE strpos(relacl::text, 'stockctl') > 0"
     assert extended.run(acl) == [(0,)]
+
+
+@pytest.mark.parametrize("options", [{}, {"jobs": 1}, {"trusted": True}], ids=str)
+def test_what_one_database_of_a_server_can_have_only(
+    extended: Bench, options: dict[str, Any]
+) -> None:
+    """The copy cannot, so it is left out, and the plan says so."""
+    extended.run("CREATE EXTENSION own; CREATE EXTENSION pg_cron")
+    extended.run("CREATE TABLE item AS SELECT 1 AS id; INSERT INTO cron.job (command) VALUES ('x')")
+    extended.create()
+    (planned,) = extended.plan(**options).warnings
+    assert "pg_cron is left out" in planned
+    assert planned in warned(extended, **options)
+    assert extended.run("SELECT extname FROM pg_extension ORDER BY 1") == [("own",), ("plpgsql",)]
+    assert extended.items() == 1
+    extended.undo()
+    assert extended.run("SELECT command FROM cron.job") == [("x",)]

@@ -71,13 +71,18 @@ class DirectoryStore(Store):
         final = self.path / checked(name)
         self._make()
         part = self.path / f".{name}.{secrets.token_hex(4)}.part"
-        with _explained(f"write {final}"):
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        writer = _FileWriter(descriptor, part, final)
-        try:
+        writer: _FileWriter | None = None
+        try:  # from before there is a file: Ctrl-C may come at any moment
+            with _explained(f"write {final}"):
+                descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            writer = _FileWriter(descriptor, part, final)
             yield writer
         finally:
-            writer.discard()
+            if writer is not None:
+                writer.discard()
+            else:
+                with suppress(OSError):  # where none could be made
+                    part.unlink(missing_ok=True)
 
     @contextmanager
     def reader(self, name: str) -> Iterator[IO[bytes]]:

@@ -266,7 +266,7 @@ def test_a_failed_index_is_dirty_and_the_next_run_mends_it(
     with pytest.raises(MigrationFailed) as caught:
         run(precious, folder)
     assert 'It left an invalid index behind: public."one Id"' in caught.value.details
-    assert "stockctl db migrate again" in caught.value.hint
+    assert "stockctl db migrate ENV again" in caught.value.hint
     assert query(precious, "SELECT count(*) FROM precious") == [(2,)]
     assert states(precious, folder) == [State.DIRTY]
     with pytest.raises(Refused, match="cannot roll back"):

@@ -15,7 +15,13 @@ from stockctl.cli.guard import Confirm, Plan, Yes, confirm
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
-from stockctl.core.errors import ConfigurationError, HostFailed, Unhealthy, UsageError
+from stockctl.core.errors import (
+    ConfigurationError,
+    HostFailed,
+    StockctlError,
+    Unhealthy,
+    UsageError,
+)
 from stockctl.core.units import format_duration, format_instant, parse_duration
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from stockctl.smoke.load.verdict import LoadResult
 
 app = Group()
+FILE = ".toml"
 
 
 @verb(
@@ -67,13 +74,14 @@ def load(
         if opened.environment.protected:
             confirm(session, name, what, protected=True, given=given, yes=yes)
         result = _run(opened, site, Path(profile).stem, chosen)
-    return _told(opened, result, full=duration is None and users is None)
+    declared = not profile.endswith(FILE)  # a file may be called like one, and ask for less
+    return _told(opened, result, full=declared and duration is None and users is None)
 
 
 def _profile(opened: Opened, name: str, duration: str | None, users: int | None) -> LoadProfile:
     from stockctl.env.load_settings import BUILT_IN, profile
 
-    if name.endswith(".toml"):
+    if name.endswith(FILE):
         found = _from_file(Path(name))
     else:
         known = profile(opened.environment.load, name)
@@ -140,7 +148,7 @@ def _weigh(site: Site) -> Callable[[], Burden | None]:
 
     def weigh() -> Burden | None:
         if not ids:
-            ids.extend(c.id for c in site.live_containers() if c.status == "running")
+            ids.extend(_running(site))
         found = [site.engine.usage(each) for each in ids]
         if not found:
             return None
@@ -152,6 +160,17 @@ def _weigh(site: Site) -> Callable[[], Burden | None]:
         )
 
     return weigh
+
+
+def _running(site: Site) -> list[str]:
+    """Where nothing was deployed there are none of ours, though nobody can be asked. Raises what
+    asking raises where there should be some: then their thresholds do not hold."""
+    try:
+        return [c.id for c in site.live_containers() if c.status == "running"]
+    except StockctlError:
+        if site.releases.live() is None:
+            return []
+        raise
 
 
 def _told(opened: Opened, result: LoadResult, *, full: bool) -> Result:

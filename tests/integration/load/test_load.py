@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from tests.answering import Quiet, serving
 from tests.children import untraced
 from tests.remotes import missing
 
+from stockctl.deploy.release import Release, Releases, ReleaseState
 from stockctl.smoke.load.run import IMAGE
+from stockctl.system.local import LocalHost
 
 PROGRAM = str(Path(sys.executable).with_name("stockctl"))
 REPO = Path(__file__).parents[3]
@@ -171,6 +174,24 @@ def test_users_log_in_once_and_go_round(folder: Path, k6: Path, service: Service
         assert CANARY not in file.read_text()
     assert "<svg" in report.read_text()
     assert CANARY not in done.stdout + done.stderr
+
+
+def test_what_counts_for_the_gate(folder: Path, k6: Path, service: Service) -> None:
+    """Something is live, and no engine can be asked what its containers take."""
+    directory = folder / ".stockctl" / "staging"
+    evidence = directory / "evidence" / "load-normal.json"
+    releases = Releases(LocalHost(), directory)
+    now, state = datetime.now(UTC), ReleaseState.FINISHED
+    releases.put(Release("r0001", "v1", "shop:v1", "sha256:1", now, "me", "", "", state))
+    releases.set_live("r0001")
+    (folder / "normal.toml").write_text('users = 1\nduration = "2s"\n')
+    done = load(folder, k6, "--profile", "normal.toml")
+    assert done.returncode == 9
+    assert "✗ cpu            not measured" in done.stdout
+    assert not evidence.exists()  # a file that is called like a profile is another one
+    assert load(folder, k6).returncode == 9
+    kept = json.loads(evidence.read_text())
+    assert (kept["ok"], kept["of"], kept["detail"]) == (False, "sha256:1", "cpu, memory")
 
 
 def test_a_service_that_fails_does_not_pass(folder: Path, k6: Path, service: Service) -> None:

@@ -51,10 +51,12 @@ def load(
     run, port = uuid.uuid4().hex[:10], _free_port()
     text, length = script(rounds, profile, url, run), profile.duration + LONGER_S
     seen: list[Sample] = []
-    over = Event()
+    over, containers = Event(), Event()
     with progress.step(f"load {name}: {profile.users} users") as step:
         watcher = Thread(
-            target=_watch, args=(port, profile, weigh, clock, step, seen, over), daemon=True
+            target=_watch,
+            args=(port, profile, weigh, clock, step, seen, over, containers),
+            daemon=True,
         )
         watcher.start()
         try:
@@ -65,7 +67,8 @@ def load(
         if not done.ok and done.exit_code not in ABORTED:
             raise ToolFailed(f"k6 ended with {done.exit_code}", details=done.stderr[-3000:])
         metrics = read_summary(done.stdout)
-        result = LoadResult(name, profile, metrics, judge(profile, metrics, seen), tuple(seen))
+        thresholds = judge(profile, metrics, seen, containers=containers.is_set())
+        result = LoadResult(name, profile, metrics, thresholds, tuple(seen))
         step.ok = result.ok
         step.detail = (
             f"{metrics.requests} requests, {metrics.rps:.0f}/s, p95 {metrics.p95_ms:.0f} ms"
@@ -117,12 +120,14 @@ def _watch(
     step: Step,
     seen: list[Sample],
     over: Event,
+    containers: Event,
 ) -> None:
-    """On a thread of its own. What cannot be seen stops nothing."""
+    """On a thread of its own. What cannot be seen stops nothing; `containers` is set unless it is
+    certain that there are none."""
     every = max(1.0, profile.duration / MOST_SAMPLES)
-    began, before, before_at = clock.monotonic(), _weighed(weigh), clock.monotonic()
+    began, before, before_at = clock.monotonic(), _weighed(weigh, containers), clock.monotonic()
     while not over.wait(every):
-        now, burden = clock.monotonic(), _weighed(weigh)
+        now, burden = clock.monotonic(), _weighed(weigh, containers)
         found = k6_metrics(port)
         if found:
             cpu = cpu_between(before, burden, now - before_at)
@@ -131,11 +136,15 @@ def _watch(
         before, before_at = burden, now
 
 
-def _weighed(weigh: Weigh) -> Burden | None:
+def _weighed(weigh: Weigh, containers: Event) -> Burden | None:
     try:
-        return weigh()
-    except StockctlError:
+        burden = weigh()
+    except StockctlError:  # there may be some: what could not be measured does not hold
+        containers.set()
         return None
+    if burden is not None:
+        containers.set()
+    return burden
 
 
 def _said(seen: Sequence[Sample]) -> str:

@@ -71,18 +71,19 @@ def read_summary(text: str) -> Metrics:
 
 
 def judge(
-    profile: LoadProfile, metrics: Metrics, samples: Sequence[Sample]
+    profile: LoadProfile, metrics: Metrics, samples: Sequence[Sample], *, containers: bool
 ) -> tuple[Threshold, ...]:
-    """Every threshold. Containers are judged where there were some to look at."""
+    """Every threshold. `containers`: there were some to look at, or nobody could say; what they
+    took is judged then, also where it was not measured."""
     found = [
         _at_most("p95_ms", metrics.p95_ms, profile.p95_ms, "ms"),
         _at_most("error_rate", 100 * metrics.error_rate, profile.error_rate, "%"),
     ]
     if metrics.requests == 0:
         found.append(Threshold("requests", False, 0, 1, ""))
-    if any(sample.memory is not None for sample in samples):
+    if containers:
         found.append(_at_most("cpu", mean([each.cpu for each in samples]), profile.cpu, "%"))
-        most = max(each.memory for each in samples if each.memory is not None)
+        most = max((m for each in samples if (m := each.memory) is not None), default=None)
         found.append(_at_most("memory", most, profile.memory, "%"))
         if profile.memory_growth is not None:
             found.append(_at_most("memory_growth", growth(samples), profile.memory_growth, "%"))

@@ -107,13 +107,13 @@ def names(thresholds: Any, *, ok: bool) -> set[str]:
 def test_each_threshold_passes_and_fails() -> None:
     settings = LoadProfile(memory_growth=20)
     seen = [at(n, cpu=50.0, memory=40.0, memory_bytes=100.0) for n in range(10)]
-    assert names(judge(settings, GOOD, seen), ok=False) == set()
+    assert names(judge(settings, GOOD, seen, containers=True), ok=False) == set()
     bad = Metrics(1000, 50, 0.05, 20.0, 501.0, 700.0, 100.0)
     worse = [
         at(n, cpu=90.0, memory=91.0 if n == 3 else 40.0, memory_bytes=100.0 + 9 * n)
         for n in range(10)
     ]
-    assert names(judge(settings, bad, worse), ok=False) == {
+    assert names(judge(settings, bad, worse, containers=True), ok=False) == {
         "p95_ms",
         "error_rate",
         "cpu",
@@ -124,11 +124,16 @@ def test_each_threshold_passes_and_fails() -> None:
 
 def test_what_could_not_be_measured_does_not_hold() -> None:
     short = [at(1, memory=40.0, memory_bytes=1.0)]
-    broken = names(judge(LoadProfile(memory_growth=20), GOOD, short), ok=False)
+    broken = names(judge(LoadProfile(memory_growth=20), GOOD, short, containers=True), ok=False)
     assert broken == {"cpu", "memory_growth"}
-    assert names(judge(LoadProfile(), GOOD, [at(1)]), ok=True) == {"p95_ms", "error_rate"}
+    assert names(judge(LoadProfile(), GOOD, [at(1)], containers=False), ok=True) == {
+        "p95_ms",
+        "error_rate",
+    }
+    blind = judge(LoadProfile(memory_growth=20), GOOD, [at(1)], containers=True)
+    assert names(blind, ok=False) == {"cpu", "memory", "memory_growth"}
     nothing = Metrics(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    assert "requests" in names(judge(LoadProfile(), nothing, []), ok=False)
+    assert "requests" in names(judge(LoadProfile(), nothing, [], containers=False), ok=False)
 
 
 def test_growth_leaves_the_warm_up_out() -> None:
@@ -184,7 +189,7 @@ class Outside(HTMLParser):
 def test_the_page_stands_by_itself() -> None:
     seen = tuple(at(n, cpu=n, memory=5.0, memory_bytes=1e8, failed=n / 10) for n in range(60))
     settings = LoadProfile(memory_growth=20)
-    result = LoadResult("n<>", settings, GOOD, judge(settings, GOOD, seen), seen)
+    result = LoadResult("n<>", settings, GOOD, judge(settings, GOOD, seen, containers=True), seen)
     found = Outside()
     made = page(result, "n<> & co", "now")
     found.feed(made)
@@ -195,7 +200,9 @@ def test_the_page_stands_by_itself() -> None:
 
 
 def test_a_page_of_a_run_without_samples() -> None:
-    result = LoadResult("x", LoadProfile(), GOOD, judge(LoadProfile(), GOOD, []), ())
+    result = LoadResult(
+        "x", LoadProfile(), GOOD, judge(LoadProfile(), GOOD, [], containers=False), ()
+    )
     assert "polyline" not in page(result, "x", "now")
 
 

@@ -1,8 +1,8 @@
 """How long `stockctl status` takes, whole process, against the engine of this machine.
 
-    benchmarks/status.py ROOT ENV
-
-of a project with a live release. Baseline: `stockctl --version`, the same program doing nothing.
+Of a project made for it: the example service with a live release, its database, a backup. Or of
+one that is there: `benchmarks/status.py ROOT ENV`. Baseline: `stockctl --version`, the same program
+doing nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.e2e.conftest import make, take_away
 
 ROUNDS = 15
 LIMIT_S = 1.0
@@ -25,12 +30,8 @@ def seconds(argv: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def main(arguments: list[str]) -> int:
-    """Prints medians; exit 1 beyond the limit. Without a project there is nothing to measure."""
-    if len(arguments) != 2:
-        print("stockctl status: name a deployed project, benchmarks/status.py ROOT ENV")
-        return 0
-    root, name = arguments
+def measure(root: str, name: str) -> bool:
+    """Prints medians; whether the limit was kept."""
     argvs = {
         "--version": [STOCKCTL, "--version"],
         "status": [STOCKCTL, "--root", root, "status", name],
@@ -38,10 +39,32 @@ def main(arguments: list[str]) -> int:
     medians = {}
     for what, argv in argvs.items():
         seconds(argv)  # the first run fills the page cache
-        medians[what] = statistics.median(seconds(argv) for _ in range(ROUNDS))
-        print(f"stockctl {what:<10} {medians[what] * 1000:6.0f} ms")
+        took = [seconds(argv) for _ in range(ROUNDS)]
+        medians[what] = statistics.median(took)
+        slowest = f"slowest {max(took) * 1000:.0f}"
+        print(f"stockctl {what:<10} {medians[what] * 1000:6.0f} ms, {slowest}")
     print(f"at most {LIMIT_S:g} s")
-    return 0 if medians["status"] <= LIMIT_S else 1
+    return medians["status"] <= LIMIT_S
+
+
+def on_a_project() -> bool:
+    """The same on one that is made for it, and taken away."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = make(Path(folder), "rolling")
+        project.toml('\n[proxy]\nimage = "stockctl-testbed/haproxy:2.6"\n')
+        try:
+            project.ok("deploy", "staging", "--tag", "v1")
+            project.ok("backup", "create", "staging")
+            print(project.ok("status", "staging").out)
+            return measure(str(project.root), "staging")
+        finally:
+            take_away(project)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit 1 beyond the limit."""
+    kept = measure(*arguments) if arguments else on_a_project()
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_out_of_order_says_how(stockctl: Run, project: Path) -> None:
     _write(project, "0400_late")
     refused = stockctl("db", "migrate", "local")
     assert refused.code == 4
-    assert "stockctl db migrate --allow-out-of-order" in refused.err
+    assert "stockctl db migrate local --allow-out-of-order" in refused.err
     done = stockctl("db", "migrate", "local", "--allow-out-of-order", "--json")
     assert [each["id"] for each in done.document["data"]["applied"]] == ["0400_late"]
 

@@ -426,7 +426,7 @@ WRONG: dict[str, tuple[dict[str, str], tuple[str, ...], int, str]] = {
     ),
     "no port": ({"yaml": "services: {a: {image: 'a:1'}}\n"}, ("prod",), 2, "--port N"),
     "unknown service": ({"yaml": NODE}, ("prod", "--web", "apy"), 2, "Did you mean api?"),
-    "a verb": ({"yaml": NODE}, ("status",), 2, "verb of stockctl deploy"),
+    "a verb": ({"yaml": NODE}, ("status",), 2, "verb of `stockctl deploy`"),
     "base": ({"yaml": NODE}, ("base",), 2, "cannot be the name"),
     "no name": ({"yaml": NODE}, (), 2, "which environment?"),
     "no such file": ({}, ("prod", "--compose", "x.yaml"), 3, "x.yaml"),

@@ -315,10 +315,14 @@ def test_the_help_of_deploy_lists_the_environments(call: Call) -> None:
 
 def test_a_folder_that_cannot_be_made_fails_its_check(call: Call, project: Path) -> None:
     (project / ".stockctl").write_text("a file in the way")
+    code, out, _ = call("deploy", "maintenance", "prod", "--on", "--yes", "--json")
+    error = document(out)["error"]
+    assert (code, error["code"]) == (6, "HOST")
+    assert "host.directory" in error["hint"]
     code, out, _ = call("doctor", "prod", "--json")
-    folder = document(out)["data"]["checks"][0]
-    assert (code, folder["name"], folder["ok"]) == (6, "folder", False)
-    assert "host.directory" in folder["fix"]
+    checks = {each["name"]: each for each in document(out)["data"]["checks"]}
+    assert (code, checks["folder"]["ok"], checks["disk"]["ok"]) == (6, False, True)
+    assert "host.directory" in checks["folder"]["fix"]
 
 
 # ------------------------------------------------------------ deploy ENV | VERB

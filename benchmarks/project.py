@@ -82,7 +82,7 @@ def filled(root: Path, name: str, fill: Callable[[Database], int]) -> Iterator[B
     """Serves a new database while the block runs, filled and with an environment."""
     data = root / f"state-{name}" / "postgres"
     data.parent.mkdir()
-    with serve(data) as database:
+    with serve(data, name) as database:  # no two environments may share a name on one address
         print(f"\n{name}: a database of {format_size(fill(database))}", flush=True)
         bench = Bench(root, name, database, postmaster(data))
         environment(bench, name)

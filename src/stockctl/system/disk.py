@@ -22,8 +22,9 @@ _DF = (
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """In bytes; `free` is what an ordinary user may still write. `writable`: whether we may write
-    into the folder, or make it."""
+    """In bytes; `free` is what an ordinary user may still write, `total` that and what is used: so
+    that the share is the one that df shows. `writable`: whether we may write into the folder, or
+    make it."""
 
     total: int
     free: int
@@ -42,13 +43,13 @@ def usage(host: Host, folder: Path) -> Usage:
     if len(numbers) < 3:
         raise HostFailed(f"{host.name}: df says something that stockctl does not understand")
     writable = not told.startswith("read-only\n")
-    return Usage(int(numbers[0]) * BLOCK, int(numbers[2]) * BLOCK, writable)
+    return Usage((int(numbers[1]) + int(numbers[2])) * BLOCK, int(numbers[2]) * BLOCK, writable)
 
 
 def _here(folder: Path) -> Usage:
     try:
         there = next(each for each in (folder, *folder.parents) if each.exists())
         found = shutil.disk_usage(there)
-        return Usage(found.total, found.free, os.access(there, os.W_OK | os.X_OK))
+        return Usage(found.used + found.free, found.free, os.access(there, os.W_OK | os.X_OK))
     except OSError as error:
         raise HostFailed(f"cannot look at {folder}: {error.strerror}") from error

@@ -70,8 +70,8 @@ def interrupt():
     sys.stdin.readline()
     signal.pthread_kill(threading.get_ident(), signal.Signals(int(sys.argv[2])))
 threading.Thread(target=interrupt, daemon=True).start()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     queue.SimpleQueue().get()
 except (KeyboardInterrupt, Terminated) as end:
     print(type(end).__name__)

@@ -12,6 +12,12 @@ from stockctl.system.compose import Stack, erase
 from stockctl.system.local import LocalHost
 from tests.e2e.conftest import StagingProject
 
+# A migrator of the service's own, which finds the copy where the service would.
+BY_COMMAND = (
+    "import os, psycopg; connection = psycopg.connect(os.environ['DATABASE_URL']);"
+    " connection.execute('CREATE TABLE by_command AS SELECT * FROM extra'); connection.commit()"
+)
+
 
 def migration(project: StagingProject, number: int, up: str, down: str) -> None:
     folder = project.root / "migrations"
@@ -24,6 +30,17 @@ def rehearse(project: StagingProject, code: int) -> dict[str, Any]:
     assert done.code == code, done.out + done.err
     data: dict[str, Any] = done.data["data"]
     return data
+
+
+def release_command(project: StagingProject, *argv: str) -> None:
+    """Of the environment; anew."""
+    base = project.root / "environments" / "base.toml"
+    kept = [line for line in base.read_text().splitlines() if "release_command" not in line]
+    text = "\n".join(kept) + "\n"
+    if "[deploy]\n" not in text:
+        text += "\n[deploy]\n"
+    line = f"release_command = {json.dumps(argv)}\n"
+    base.write_text(text.replace("[deploy]\n", f"[deploy]\n{line}", 1))
 
 
 def left(project: StagingProject) -> str:
@@ -121,6 +138,7 @@ def test_a_database_outside_compose_has_a_stand_in(project: StagingProject) -> N
     base.write_text(
         base.read_text().replace("nowhere.invalid/pg:15", "stockctl-testbed/postgres:15")
     )
+    release_command(project, "python3", "-c", BY_COMMAND)
     live = [f"{project.compose_project}-{name}-1" for name in ("app", "postgres")]
     project.docker("pause", *live)
     try:
@@ -128,6 +146,14 @@ def test_a_database_outside_compose_has_a_stand_in(project: StagingProject) -> N
     finally:
         project.docker("unpause", *live)
     assert [each["ok"] for each in found["migrations"]] == [True]
+    assert found["release_command_s"] > 0
     assert {check["ok"] for check in found["smoke"]} == {True}
     assert found["forecast_s"] > 1
+    assert left(project) == ""
+    assert project.psql("SELECT to_regclass('by_command') IS NULL") == "t"
+
+    release_command(project, "sh", "-c", "echo no such column; exit 3")
+    wrong = rehearse(project, 9)
+    assert "no such column" in wrong["release_command_failed"]
+    assert (wrong["start_s"], wrong["forecast_s"], wrong["ok"]) == (None, None, False)
     assert left(project) == ""

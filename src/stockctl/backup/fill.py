@@ -90,9 +90,9 @@ def _stream(
         with _command(empty, worker, rows, host) as command:
             _from_blocks(command, stream.blocks, source.backup, host, step)
     except ToolFailed:
-        for _ in stream.blocks:
-            pass  # should the backup be damaged, this says so, and is the reason
+        stream.read_out()  # should the backup be damaged, this says so, and is the reason
         raise
+    stream.read_out()  # whatever pg_restore had no need of
     with stream.table_of_contents() as head:
         _run(empty, worker, replace(source, dump=head, sections=_REST), host, step)
 

@@ -31,8 +31,9 @@ def rehearse(
 
     The newest sound backup is restored into a database of the same image (of `database.image`
     where it is no compose service), in a project of its own without a way out. The pending expand
-    migrations are applied, taken back and compared, the new image is started on the copy and
-    smoke-tested. Nothing of the live system is touched, and nothing is left. docs/rehearsal.md
+    migrations are applied, taken back and compared, `deploy.release_command` is run, the new image
+    is started on the copy and smoke-tested. Nothing of the live system is touched, and nothing is
+    left. docs/rehearsal.md
     """
     from stockctl.deploy import image
     from stockctl.deploy.gates import engine_ready, rendered_configuration
@@ -68,6 +69,10 @@ def _show(session: Session, found: Rehearsal) -> None:
         line("migrate    nothing is pending")
     for each in found.migrations:
         _show_migration(session, each)
+    if found.command_failed:
+        line(f"release    ✗ {found.command_failed}", style="red")
+    elif found.command_s is not None:
+        line(f"release    command ended well after {format_duration(found.command_s)}")
     if found.unwell:
         line(f"start      ✗ {found.unwell}", style="red")
     elif found.start_s is not None:

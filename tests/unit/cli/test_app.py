@@ -319,7 +319,7 @@ def test_a_folder_that_cannot_be_made_fails_its_check(call: Call, project: Path)
     error = document(out)["error"]
     assert (code, error["code"]) == (6, "HOST")
     assert "host.directory" in error["hint"]
-    code, out, _ = call("doctor", "prod", "--json")
+    code, out, _ = call("doctor", "local", "--json")
     checks = {each["name"]: each for each in document(out)["data"]["checks"]}
     assert (code, checks["folder"]["ok"], checks["disk"]["ok"]) == (6, False, True)
     assert "host.directory" in checks["folder"]["fix"]

@@ -49,6 +49,8 @@ class Rehearsal:
     image_id: str
     restore_s: float
     migrations: tuple[Rehearsed, ...] = ()
+    command_s: float | None = None  # deploy.release_command, where there is one
+    command_failed: str = ""
     start_s: float | None = None
     unwell: str = ""
     smoke: Report | None = None
@@ -61,7 +63,8 @@ class Rehearsal:
     @property
     def ok(self) -> bool:
         migrated = all(each.ok for each in self.migrations)
-        return migrated and not self.unwell and (self.smoke is None or self.smoke.ok)
+        started = not self.command_failed and not self.unwell
+        return migrated and started and (self.smoke is None or self.smoke.ok)
 
     @property
     def migrate_s(self) -> float:
@@ -73,7 +76,8 @@ class Rehearsal:
         if self.start_s is None or not self.ok:
             return None
         smoke_s = self.smokes * (self.smoke_s or 0.0)
-        return self.backup_s + self.migrate_s + self.start_s + smoke_s + self.watched_s
+        migrate_s = self.migrate_s + (self.command_s or 0.0)
+        return self.backup_s + migrate_s + self.start_s + smoke_s + self.watched_s
 
     @property
     def spent_s(self) -> dict[str, float]:
@@ -120,6 +124,8 @@ def as_data(found: Rehearsal) -> dict[str, Any]:
             }
             for each in found.migrations
         ],
+        "release_command_s": None if found.command_s is None else round(found.command_s, 3),
+        "release_command_failed": found.command_failed or None,
         "start_s": None if found.start_s is None else round(found.start_s, 3),
         "unwell": found.unwell or None,
         "smoke": None

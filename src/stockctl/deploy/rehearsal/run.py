@@ -6,6 +6,7 @@ backup. Neither its database nor its containers are asked for anything.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
@@ -16,7 +17,14 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.overview import newest, overview
 from stockctl.backup.restore import require_key
 from stockctl.backup.stores.base import Store
-from stockctl.core.errors import BackupInvalid, MigrationFailed, Unhealthy
+from stockctl.core.errors import (
+    BackupInvalid,
+    DeadlineExceeded,
+    EngineUnavailable,
+    MigrationFailed,
+    ToolFailed,
+    Unhealthy,
+)
 from stockctl.db.ledger import read_status
 from stockctl.db.migration import Migration, Phase
 from stockctl.db.plan import MigratePlan, plan_migrate
@@ -27,7 +35,14 @@ from stockctl.db.session import Limits
 from stockctl.deploy.evidence import Evidence, EvidenceBook
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed
-from stockctl.deploy.rehearsal.stage import LOCK, Stage, staged, start_database, start_release
+from stockctl.deploy.rehearsal.stage import (
+    LOCK,
+    Stage,
+    run_once,
+    staged,
+    start_database,
+    start_release,
+)
 from stockctl.deploy.site import Site
 from stockctl.smoke.run import smoke
 from stockctl.system.compose import Rendered
@@ -105,7 +120,10 @@ def _play(stage: Stage, store: Store, backup: Backup, piece: Piece) -> Rehearsal
     found = replace(found, backup_s=backup.duration_s if first else 0.0)
     if site.rolling:
         found = replace(found, smokes=2, watched_s=_watched_s(site))
-    return found if any(each.failed for each in migrations) else _release(stage, found)
+    if any(each.failed for each in migrations):
+        return found
+    found = _release_command(stage, found)
+    return found if found.command_failed else _release(stage, found)
 
 
 def _watched_s(site: Site) -> float:
@@ -186,6 +204,25 @@ def _limits(site: Site) -> Limits:
     settings = site.environment.database
     assert settings is not None
     return Limits(settings.lock_timeout, settings.statement_timeout)
+
+
+def _release_command(stage: Stage, found: Rehearsal) -> Rehearsal:
+    """The service's own migrator in the new image, on the copy."""
+    command = stage.site.environment.deploy.release_command
+    if not command:
+        return found
+    began = monotonic()
+    with stage.site.progress.step("release command") as step:
+        try:
+            run_once(stage, command)
+        except EngineUnavailable:
+            raise
+        except (DeadlineExceeded, ToolFailed) as error:
+            step.ok = False
+            said = "\n".join(filter(None, (str(error), error.details)))
+            return replace(found, command_failed=said)
+        step.detail = shlex.join(command)
+    return replace(found, command_s=monotonic() - began)
 
 
 def _release(stage: Stage, found: Rehearsal) -> Rehearsal:

@@ -140,6 +140,14 @@ def start_database(stage: Stage) -> Database:
         site.clock.sleep(POLL_S)
 
 
+def run_once(stage: Stage, argv: Sequence[str]) -> None:
+    """In the new image, beside the database. Raises ToolFailed, DeadlineExceeded after
+    `deploy.release_timeout`; what is left of it then goes with the stack."""
+    site, name = stage.site, f"{stage.stack.project}-release-command"
+    timeout_s = site.environment.deploy.release_timeout
+    site.host.run(stage.stack.once(stage.web, name, argv), timeout_s=timeout_s)
+
+
 def start_release(stage: Stage) -> str:
     """Where the new release answers, once it is well. Raises Unhealthy."""
     site = stage.site

@@ -78,7 +78,18 @@ SMOKE = Report((Check("health", True),))
 
 
 def rehearsal(*migrations: Rehearsed, smoke: Report = SMOKE, unwell: str = "") -> Rehearsal:
-    return Rehearsal("b1", "v2", "sha256:2", 9.0, migrations, 2.0, unwell, smoke, 0.5, backup_s=4.0)
+    return Rehearsal(
+        backup="b1",
+        version="v2",
+        image_id="sha256:2",
+        restore_s=9.0,
+        migrations=migrations,
+        start_s=2.0,
+        unwell=unwell,
+        smoke=smoke,
+        smoke_s=0.5,
+        backup_s=4.0,
+    )
 
 
 def test_only_a_strong_lock_that_is_held_for_long_blocks() -> None:
@@ -91,6 +102,9 @@ def test_the_forecast_is_what_a_deploy_does_one_after_the_other() -> None:
     assert found.ok
     assert found.forecast_s == 4.0 + 3.2 + 2.0 + 0.5
     assert as_data(found)["forecast_s"] == 9.7
+    migrator = replace(found, command_s=1.5)
+    assert migrator.forecast_s == 9.7 + 1.5
+    assert replace(found, command_failed="no").forecast_s is None
     rolling = replace(found, smokes=2, watched_s=35.0)
     assert rolling.forecast_s == 9.7 + 0.5 + 35.0
 

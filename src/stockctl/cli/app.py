@@ -127,9 +127,24 @@ def main() -> None:
     plain_signs.register()
     for stream in (sys.stdout, sys.stderr):  # a ✓ must not be an error where there is only ASCII
         cast("TextIOWrapper", stream).reconfigure(errors=plain_signs.NAME)
-    code = run(sys.argv[1:])
+    code = _written(run(sys.argv[1:]))
     gc.freeze()  # or Python looks for cycles in all of it before it exits: 20 ms of `env validate`
     sys.exit(code)
+
+
+def _written(code: int) -> int:
+    """The exit code, once all that was said is out. What finds no room is dropped here: Python
+    would try again as it ends, and make it 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            from stockctl.cli.console import hush
+
+            hush(stream)
+            if code == 0 and not isinstance(error, BrokenPipeError):
+                code = HostFailed.exit_code
+    return code
 
 
 def run(arguments: list[str]) -> int:

@@ -70,10 +70,10 @@ def restore(
     from stockctl.deploy.safety import restore_over
     from stockctl.system.clients_here import client_host
 
-    if table is not None and (jobs or trust or skip_backup):
+    if table is not None and (jobs or trust):
         raise UsageError(
-            "--table brings rows back beside the live ones: no backup before it, one job",
-            hint="Leave --jobs, --trust-dump and --skip-backup away.",
+            "--table brings the rows of one table back: by one job, as a role without power",
+            hint="Leave --jobs and --trust-dump away.",
         )
     opened = open_environment(session, name, changes=True)
     source, backup = _chosen(opened, which)

@@ -20,6 +20,7 @@ from stockctl.system.running import OnLine, Running, run
 
 GRAB_TRIES = 5
 GRAB_PAUSE_S = 0.02
+NOTE_TRIES = 10
 
 
 @contextmanager
@@ -138,8 +139,7 @@ class LocalHost:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not _grab(descriptor):
-                raise lock_note.held(_noted(path))
+            _take(descriptor, path)
             with suppress(OSError):  # on a full disk it is held all the same, just not signed
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, lock_note.note(holder), 0)
@@ -165,6 +165,18 @@ class LocalHost:
             except BlockingIOError:
                 return _noted(path)
         return None
+
+
+def _take(descriptor: int, path: Path) -> None:
+    """Raises Locked with the holder's name. One that has not signed yet, or no more, is asked
+    again: it comes or goes at this instant. On a full disk it never does."""
+    for _ in range(NOTE_TRIES):
+        if _grab(descriptor):
+            return
+        who = _noted(path)
+        if who != lock_note.SOMEBODY:
+            break
+    raise lock_note.held(who)
 
 
 def _grab(descriptor: int) -> bool:

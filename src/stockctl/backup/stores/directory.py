@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _BEGIN_BYTES = 8 << 20
+_NOTE_TRIES, _NOTE_PAUSE_S = 25, 0.02
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part")
 _HINTS = {
     errno.ENOSPC: "The disk is full: free space, or prune (`stockctl backup prune ENV --plan`).",
@@ -239,14 +241,22 @@ def _open_lock(path: Path) -> int | None:
 
 
 def _grab(descriptor: int, store: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Locked(
-            f"the backup store {store} is locked by {_noted(descriptor)}",
-            hint="Wait for it to end and run the command again.",
-            retry_after_s=30,
-        ) from None
+    """Who has not signed yet, or no more, comes or goes at this instant: it is asked again."""
+    for _ in range(_NOTE_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = _noted(descriptor)
+        else:
+            return
+        if said:
+            break
+        time.sleep(_NOTE_PAUSE_S)
+    raise Locked(
+        f"the backup store {store} is locked by {said or 'another stockctl'}",
+        hint="Wait for it to end and run the command again.",
+        retry_after_s=30,
+    )
 
 
 def _note(descriptor: int, holder: Holder) -> None:
@@ -259,8 +269,7 @@ def _note(descriptor: int, holder: Holder) -> None:
 
 
 def _noted(descriptor: int) -> str:
-    said = os.pread(descriptor, 1000, 0).decode(errors="replace")
-    return said or "another stockctl"
+    return os.pread(descriptor, 1000, 0).decode(errors="replace")
 
 
 def _sync_folder(folder: Path) -> None:

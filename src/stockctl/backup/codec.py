@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 # Two threads keep up with the server's COPY; more only take memory from it. Where there are but
-# two cores, the server needs one of them, and handing blocks to a thread of zstd's costs a
-# quarter more than to compress them at once (docs/decisions/0044).
-_WORKERS = 2 if (os.cpu_count() or 1) > 2 else 0
+# two cores, the server needs one of them (docs/decisions/0044).
+_WORKERS = 2 if (os.cpu_count() or 1) > 2 else 1
 # pg_dump writes 4 KB at a time. Who reads each of them at once is woken for each of them, which
 # costs as much as the compression; in half a millisecond some hundred KB gather in the pipe.
 _SHORT, _PAUSE_S = BLOCK // 4, 0.0005

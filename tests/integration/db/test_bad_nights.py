@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from tests.disks import small_disk
 from tests.integration.db.conftest import Bench
-from tests.servers import on_each_postgres
+from tests.servers import ONE, a_server, on_each_postgres
 
 from stockctl.core.errors import Locked, MigrationFailed, Refused
 from stockctl.db.forecast import forecast
@@ -80,20 +80,23 @@ def test_a_connection_that_is_lost_leaves_nothing(bench: Bench) -> None:
 
 
 @pytest.fixture
-def full(postgres: Database, tmp_path: Path) -> Iterator[Bench]:
-    """A database whose disk has room for itself and a little more."""
-    name = f"t_{os.urandom(6).hex()}"
-    owner = Path(postgres.dsn.host).stat()
+def full(tmp_path: Path) -> Iterator[Bench]:
+    """A database whose disk has room for itself and a little more. The server is its own: one that
+    cannot write a checkpoint makes no database for anybody."""
     with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
         Path(folder).chmod(0o711)
-        with small_disk(Path(folder) / "disk", "24m", owner=owner) as disk:
-            with postgres.connect() as connection:
-                connection.execute(f"CREATE TABLESPACE {name} LOCATION '{disk}'".encode())
-                connection.execute(f"CREATE DATABASE {name} TABLESPACE {name}".encode())
-            yield Bench(tmp_path, postgres.to(name))
-            with postgres.connect() as connection:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-                connection.execute(f"DROP TABLESPACE {name}".encode())
+        home = Path(folder) / "server"
+        home.mkdir()
+        with (
+            small_disk(Path(folder) / "disk", "24m") as disk,
+            a_server(ONE, home) as database,
+        ):
+            owner = Path(database.dsn.host).stat()
+            os.chown(disk, owner.st_uid, owner.st_gid)
+            with database.connect() as connection:
+                connection.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
+                connection.execute("CREATE DATABASE stock TABLESPACE small")
+            yield Bench(tmp_path, database.to("stock"))
 
 
 def test_a_full_disk_leaves_nothing(full: Bench) -> None:

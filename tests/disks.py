@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from stockctl.system.postgres import Database
+from tests.servers import ONE, a_server
 
 
 @contextmanager
@@ -30,6 +34,23 @@ def small_disk(folder: Path, size: str, *, owner: os.stat_result | None = None) 
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True, timeout=60)
+
+
+@contextmanager
+def small_database(size: str) -> Iterator[tuple[Database, Path]]:
+    """One in a tablespace of its own, and the small disk below it. The server is its own, too: one
+    that cannot write a checkpoint makes no database for anybody."""
+    with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
+        Path(folder).chmod(0o711)
+        home = Path(folder) / "server"
+        home.mkdir()
+        with small_disk(Path(folder) / "disk", size) as disk, a_server(ONE, home) as server:
+            owner = Path(server.dsn.host).stat()
+            os.chown(disk, owner.st_uid, owner.st_gid)
+            with server.connect() as connection:
+                connection.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
+                connection.execute("CREATE DATABASE stock TABLESPACE small")
+            yield server.to("stock"), disk
 
 
 def make_read_only(disk: Path) -> None:

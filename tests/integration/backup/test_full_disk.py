@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.disks import fill_up, small_disk
+from tests.disks import fill_up, small_database, small_disk
 from tests.integration.backup.conftest import HOLDER, Bench
 from tests.servers import ONE, a_server, running, stop_all
 
@@ -88,22 +87,8 @@ def filling(disk: Path) -> tuple[list[Path], Reporter]:
 
 @pytest.fixture
 def spaced(tmp_path: Path) -> Iterator[tuple[Bench, Path]]:
-    """A database in a tablespace of its own, on a disk of 64 MB. The server is its own, too: one
-    that cannot write a checkpoint makes no database for anybody."""
-    with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
-        Path(folder).chmod(0o711)
-        home = Path(folder) / "server"
-        home.mkdir()
-        with (
-            small_disk(Path(folder) / "disk", "64m") as disk,
-            a_server(ONE, home) as database,
-        ):
-            owner = Path(database.dsn.host).stat()
-            os.chown(disk, owner.st_uid, owner.st_gid)
-            bench = Bench(database, DirectoryStore(tmp_path / "store"), tmp_path / "host")
-            bench.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
-            bench.run("CREATE DATABASE stock TABLESPACE small")
-            yield replace(bench, database=database.to("stock")), disk
+    with small_database("64m") as (database, disk):
+        yield Bench(database, DirectoryStore(tmp_path / "store"), tmp_path / "host"), disk
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -119,6 +104,9 @@ def test_a_disk_that_is_full_while_the_copy_is_written(
         bench.on(report).restore(jobs=jobs)
     assert NO_ROOM in caught.value.details
     assert bench.items() == 1501
+    there = bench.databases()
+    assert there.pop("stock") is True
+    assert all(name.startswith("stock_restore_") for name in there)
     fillers[0].unlink()
     bench.create()  # sweeps what could not be dropped: that takes a checkpoint, which takes room
     assert bench.databases() == {"stock": True}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
-from tests.disks import small_disk
+from tests.disks import small_database
 from tests.integration.db.conftest import Bench
-from tests.servers import ONE, a_server, on_each_postgres
+from tests.servers import on_each_postgres
 
 from stockctl.core.errors import Locked, MigrationFailed, Refused
 from stockctl.db.forecast import forecast
@@ -81,22 +79,9 @@ def test_a_connection_that_is_lost_leaves_nothing(bench: Bench) -> None:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Bench]:
-    """A database whose disk has room for itself and a little more. The server is its own: one that
-    cannot write a checkpoint makes no database for anybody."""
-    with tempfile.TemporaryDirectory(prefix="stockctl-disk-") as folder:
-        Path(folder).chmod(0o711)
-        home = Path(folder) / "server"
-        home.mkdir()
-        with (
-            small_disk(Path(folder) / "disk", "24m") as disk,
-            a_server(ONE, home) as database,
-        ):
-            owner = Path(database.dsn.host).stat()
-            os.chown(disk, owner.st_uid, owner.st_gid)
-            with database.connect() as connection:
-                connection.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
-                connection.execute("CREATE DATABASE stock TABLESPACE small")
-            yield Bench(tmp_path, database.to("stock"))
+    """A database whose disk has room for itself and a little more."""
+    with small_database("24m") as (database, _disk):
+        yield Bench(tmp_path, database)
 
 
 def test_a_full_disk_leaves_nothing(full: Bench) -> None:

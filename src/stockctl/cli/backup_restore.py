@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stockctl.backup.archive import Contents
     from stockctl.backup.manifest import Backup
     from stockctl.backup.restore import Restored
-    from stockctl.backup.restore_plan import RestorePlan
+    from stockctl.backup.restore_plan import RestoreOptions, RestorePlan
     from stockctl.backup.stores.base import Store
 
 Which = Annotated[
@@ -65,10 +65,8 @@ def restore(
     --table brings the rows of one table back as NAME_restored, and touches nothing else.
     """
     from stockctl.backup.restore import require_key
-    from stockctl.backup.restore_plan import RestoreOptions, plan_restore
+    from stockctl.backup.restore_plan import RestoreOptions
     from stockctl.backup.verify import peek
-    from stockctl.deploy.safety import restore_over
-    from stockctl.system.clients_here import client_host
 
     if table is not None and (jobs or trust):
         raise UsageError(
@@ -82,6 +80,31 @@ def restore(
         return _one_table(
             session, opened, source, backup, contents, table, plan=plan, given=given, yes=yes
         )
+    options = RestoreOptions(jobs, trust)
+    safety = not skip_backup
+    return _whole(
+        opened, source, backup, contents, options, plan=plan, safety=safety, given=given, yes=yes
+    )
+
+
+def _whole(
+    opened: Opened,
+    source: Store,
+    backup: Backup,
+    contents: Contents,
+    options: RestoreOptions,
+    *,
+    plan: bool,
+    safety: bool,
+    given: str | None,
+    yes: bool,
+) -> Result:
+    """Plans, shows, asks, and swaps the whole database."""
+    from stockctl.backup.restore_plan import plan_restore
+    from stockctl.deploy.safety import restore_over
+    from stockctl.system.clients_here import client_host
+
+    session = opened.session
     with opened.database() as database:
         todo = plan_restore(
             backup,
@@ -90,9 +113,9 @@ def restore(
             contents=contents,
             host=client_host(opened.host, database),
             directory=opened.directory,
-            options=RestoreOptions(jobs, trust),
+            options=options,
         )
-        _show_restore_plan(session, todo, safety=not skip_backup)
+        _show_restore_plan(session, todo, safety=safety)
         if plan:
             return Result({"planned": _planned(todo)})
         _confirm(session, opened, todo, given, yes=yes)
@@ -104,9 +127,9 @@ def restore(
             opened.journal,
             session.progress(),
             source=source,
-            backup_first=not skip_backup and todo.previous_database is not None,
+            backup_first=safety and todo.previous_database is not None,
         )
-    _show_restored(session, name, done)
+    _show_restored(session, opened.environment.name, done)
     return Result({"restored": _restored_data(done)})
 
 

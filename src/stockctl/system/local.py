@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from stockctl.core.command import Command, Completed
@@ -17,10 +16,6 @@ from stockctl.system import lock_note
 from stockctl.system.host import Holder
 from stockctl.system.process import Child
 from stockctl.system.running import OnLine, Running, run
-
-GRAB_TRIES = 5
-GRAB_PAUSE_S = 0.02
-NOTE_TRIES = 10
 
 
 @contextmanager
@@ -139,10 +134,9 @@ class LocalHost:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _take(descriptor, path)
-            with suppress(OSError):  # on a full disk it is held all the same, just not signed
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, lock_note.note(holder), 0)
+            if who := lock_note.take(descriptor):
+                raise lock_note.held(who)
+            lock_note.sign(descriptor, holder)
             yield
             os.ftruncate(descriptor, 0)
         finally:
@@ -165,30 +159,6 @@ class LocalHost:
             except BlockingIOError:
                 return _noted(path)
         return None
-
-
-def _take(descriptor: int, path: Path) -> None:
-    """Raises Locked with the holder's name. One that has not signed yet, or no more, is asked
-    again: it comes or goes at this instant. On a full disk it never does."""
-    for _ in range(NOTE_TRIES):
-        if _grab(descriptor):
-            return
-        who = _noted(path)
-        if who != lock_note.SOMEBODY:
-            break
-    raise lock_note.held(who)
-
-
-def _grab(descriptor: int) -> bool:
-    """Several tries: whoever asks `holder` has the lock for an instant too."""
-    for _ in range(GRAB_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(GRAB_PAUSE_S)
-        else:
-            return True
-    return False
 
 
 def _noted(path: Path) -> str:

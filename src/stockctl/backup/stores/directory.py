@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -17,14 +15,13 @@ from typing import IO, TYPE_CHECKING
 
 from stockctl.backup.stores.base import Entry, Store, Writer, checked, is_name
 from stockctl.core.errors import Locked, StoreFailed
-from stockctl.core.units import format_instant
+from stockctl.system import lock_note
 from stockctl.system.host import Holder
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _BEGIN_BYTES = 8 << 20
-_NOTE_TRIES, _NOTE_PAUSE_S = 25, 0.02
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part")
 _HINTS = {
     errno.ENOSPC: "The disk is full: free space, or prune (`stockctl backup prune ENV --plan`).",
@@ -150,8 +147,14 @@ class DirectoryStore(Store):
             return
         try:
             with _explained(f"lock {path}"):
-                _grab(descriptor, self.path)
-            _note(descriptor, holder)
+                who = lock_note.take(descriptor)
+            if who:
+                raise Locked(
+                    f"the backup store {self.path} is locked by {who}",
+                    hint="Wait for it to end and run the command again.",
+                    retry_after_s=30,
+                )
+            lock_note.sign(descriptor, holder)
             yield
         finally:
             os.close(descriptor)
@@ -238,38 +241,6 @@ def _open_lock(path: Path) -> int | None:
         if error.errno != errno.EROFS:
             raise
         return None
-
-
-def _grab(descriptor: int, store: Path) -> None:
-    """Who has not signed yet, or no more, comes or goes at this instant: it is asked again."""
-    for _ in range(_NOTE_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            said = _noted(descriptor)
-        else:
-            return
-        if said:
-            break
-        time.sleep(_NOTE_PAUSE_S)
-    raise Locked(
-        f"the backup store {store} is locked by {said or 'another stockctl'}",
-        hint="Wait for it to end and run the command again.",
-        retry_after_s=30,
-    )
-
-
-def _note(descriptor: int, holder: Holder) -> None:
-    """Who we are, for whoever finds it locked. A full disk must not stop the prune that helps."""
-    since = format_instant(holder.since)
-    note = f"{holder.who} (pid {os.getpid()}), {holder.doing} since {since}"
-    with suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, note.encode(), 0)
-
-
-def _noted(descriptor: int) -> str:
-    return os.pread(descriptor, 1000, 0).decode(errors="replace")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -27,7 +27,7 @@ from stockctl.backup.stores.base import Store
 from stockctl.backup.stream import Stream
 from stockctl.backup.verify import read
 from stockctl.core.command import Command
-from stockctl.core.errors import BackupInvalid, StockctlError, ToolFailed
+from stockctl.core.errors import BackupInvalid, StockctlError
 from stockctl.core.progress import Progress, Step
 from stockctl.env.keys import Identities
 from stockctl.system.host import Host, Streaming
@@ -76,7 +76,7 @@ def _run(empty: Database, worker: Restorer, source: Source, host: Host, step: St
     with _command(empty, worker, source, host) as command:
         if source.dump is None:
             with closing(read(source.backup, source.store, source.identities)) as blocks:
-                _from_blocks(command, blocks, source.backup, host, step)
+                feed(command, blocks, source.backup, host, step)
         else:
             _from_file(command, empty, source, host, step)
 
@@ -86,13 +86,8 @@ def _stream(
 ) -> None:
     """Tables and rows as they are decoded; then the rest, by parallel jobs."""
     rows = replace(source, sections=_ROWS)
-    try:
-        with _command(empty, worker, rows, host) as command:
-            _from_blocks(command, stream.blocks, source.backup, host, step)
-    except ToolFailed:
-        stream.read_out()  # should the backup be damaged, this says so, and is the reason
-        raise
-    stream.read_out()  # whatever pg_restore had no need of
+    with _command(empty, worker, rows, host) as command:
+        feed(command, stream.blocks, source.backup, host, step)
     with stream.table_of_contents() as head:
         _run(empty, worker, replace(source, dump=head, sections=_REST), host, step)
 
@@ -223,9 +218,9 @@ def _size(database: Database) -> int:
     return row[0] if row else 0
 
 
-def _from_blocks(
-    command: Command, blocks: Iterator[bytes], backup: Backup, host: Host, step: Step
-) -> None:
+def feed(command: Command, blocks: Iterator[bytes], backup: Backup, host: Host, step: Step) -> None:
+    """All blocks to pg_restore, or those that it wants. They are read to their end, where what a
+    damaged backup raises is the reason for all that pg_restore may have said. Raises ToolFailed."""
     done, total = 0, backup.database_bytes  # which is larger: what follows the rows takes its part
     with host.stream(command, stdin=True) as child:
         try:
@@ -236,4 +231,6 @@ def _from_blocks(
         except BrokenPipeError:
             pass  # it left early: its exit code and standard error tell why
         child.close_stdin()
+        for _ in blocks:
+            pass
         child.check()

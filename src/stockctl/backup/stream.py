@@ -45,11 +45,6 @@ class Stream:
     head: bytes
     blocks: Iterator[bytes]
 
-    def read_out(self) -> None:
-        """To the end, where its sha256 is compared. Raises BackupInvalid."""
-        for _ in self.blocks:
-            pass
-
     @contextmanager
     def table_of_contents(self) -> Iterator[Dump]:
         """That alone, in memory, as a file that several can read."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.backup.test_catalog import add
 
+from stockctl.backup.fill import feed
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.stream import worth_it
+from stockctl.core.command import Command
+from stockctl.core.errors import BackupInvalid
+from stockctl.core.progress import Step, silent
+from stockctl.system.local import LocalHost
 
 LARGE = 100 << 20
 
@@ -33,3 +40,15 @@ def test_where_a_second_job_has_nothing_to_do(
     tables = tuple((f"public.t{number}", count) for number, count in enumerate(rows))
     backup = replace(add(DirectoryStore(tmp_path)), fingerprint=tables, dump_bytes=dump_bytes)
     assert worth_it(backup, jobs) is expected
+
+
+@pytest.mark.parametrize("program", ["true", "false"])  # it leaves at once, and is content or not
+def test_what_is_damaged_is_found_also_past_what_was_wanted(tmp_path: Path, program: str) -> None:
+    def blocks() -> Iterator[bytes]:
+        for _ in range(8):
+            yield bytes(1 << 20)
+        raise BackupInvalid("another sha256")
+
+    backup = add(DirectoryStore(tmp_path))
+    with pytest.raises(BackupInvalid, match="another sha256"):
+        feed(Command((program,)), blocks(), backup, LocalHost(), Step("restore", silent))

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from stockctl.core.units import format_duration
 from stockctl.system.watchdog import Watchdog
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL; `docker compose` needs a few seconds to let go
+DRAIN_S = 60.0  # for what a program has said and nobody has read when it ends
 # Large pieces, and fewer switches between the two of us (pipe(7), "Pipe capacity").
 PIPE_BYTES = 1 << 20
 TAIL_LINES = 60  # of standard error, kept for the error message
@@ -44,6 +46,7 @@ class Child:
         _watchdog.guard(self._process.pid)
         with suppress(OSError):  # how much of it a user may have is limited
             fcntl.fcntl(self.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._heard = 0
         self._drain = threading.Thread(target=self._drain_stderr, daemon=True)
         self._drain.start()
         if command.input is not None:
@@ -93,6 +96,7 @@ class Child:
         assert self._process.stderr is not None
         with io.TextIOWrapper(self._process.stderr, errors="replace") as lines:
             for line in lines:
+                self._heard += 1
                 self._tail.append(line.rstrip("\n"))
                 tell(self._on_line, line.rstrip("\n"))
 
@@ -128,7 +132,7 @@ class Child:
             code = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise self.overdue(timeout_s or 0) from error
-        self._drain.join(GRACE_S if timeout_s is None else min(GRACE_S, timeout_s))
+        let_end(self._drain, lambda: self._heard, DRAIN_S if timeout_s is None else timeout_s)
         _watchdog.release(self.pid)
         if self._process.stdin is not None:
             self.close_stdin()
@@ -199,3 +203,14 @@ def failure(command: Command, exit_code: int, stderr: str) -> ToolFailed:
     """What to raise for a Command that ended badly. A negative code is a signal's number."""
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"failed with exit {exit_code}"
     return ToolFailed(f"{command.argv[0]} {how}", details=f"$ {command}\n{stderr}".rstrip())
+
+
+def let_end(
+    reader: threading.Thread, heard: Callable[[], int], most_s: float, *, silent_s: float = GRACE_S
+) -> None:
+    """Waits for who reads what a program has said, once that has ended: as long as something comes,
+    and `silent_s` for what does not, since a child of the program may hold its standard error."""
+    until, before = time.monotonic() + min(DRAIN_S, most_s), -1
+    while reader.is_alive() and before != heard() and (left := until - time.monotonic()) > 0:
+        before = heard()
+        reader.join(min(silent_s, left))

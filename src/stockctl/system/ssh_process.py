@@ -19,7 +19,7 @@ from stockctl.core.command import Command
 from stockctl.core.errors import DeadlineExceeded, HostFailed, Terminated, ToolFailed, ToolMissing
 from stockctl.core.units import format_duration
 from stockctl.system import ssh_scripts
-from stockctl.system.process import GRACE_S, TAIL_LINES, failure, tell
+from stockctl.system.process import DRAIN_S, GRACE_S, TAIL_LINES, failure, let_end, tell
 from stockctl.system.ssh_line import answering
 from stockctl.system.ssh_streams import RemoteInput, RemoteOutput
 
@@ -77,6 +77,7 @@ class RemoteChild:
             self.end()
             raise
         self._channel.settimeout(None)  # it may be silent for hours; `wait` keeps the deadline
+        self._heard = 0
         self._drain = threading.Thread(target=self._drain_stderr, daemon=True)
         self._drain.start()
         if command.input is not None:
@@ -137,6 +138,7 @@ class RemoteChild:
         raw = io.BufferedReader(RemoteOutput(self._channel.recv_stderr), BLOCK)
         with io.TextIOWrapper(raw, errors="replace") as lines:
             for line in lines:
+                self._heard += 1
                 self._tail.append(line.rstrip("\n"))
                 tell(self._on_line, line.rstrip("\n"))
 
@@ -170,7 +172,7 @@ class RemoteChild:
                 details=f"$ {self.command}\n{self.stderr_tail}",
                 hint="What it started there is being ended. Look at the network, then run again.",
             )
-        self._drain.join(GRACE_S if timeout_s is None else min(GRACE_S, timeout_s))
+        let_end(self._drain, lambda: self._heard, DRAIN_S if timeout_s is None else timeout_s)
         self._let_go()
         self.close_stdin()
         return code

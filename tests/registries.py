@@ -10,7 +10,8 @@ from pathlib import Path
 
 import bcrypt
 
-from tests.remotes import free_port, missing, within
+from tests.ports import free_port
+from tests.remotes import missing, within
 
 CONFIG = """\
 version: 0.1

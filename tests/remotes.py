@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError
 from stockctl.backup.stores.s3_client import S3Options, connect
 from stockctl.core.secret import Secret
 from stockctl.system.ssh_address import Address, Target
+from tests.ports import free_port
 from tests.servers import kept
 
 REPO = Path(__file__).parents[1]
@@ -52,13 +53,6 @@ def missing(what: str, script: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(said)
     pytest.skip(said)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:

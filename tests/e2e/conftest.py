@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.children import untraced
+from tests.ports import free_port
 
 REPO = Path(__file__).parents[2]
 STOCKCTL = Path(sys.executable).with_name("stockctl")
@@ -168,13 +168,6 @@ class StagingProject:
     def live(self) -> str:
         release: str = self.ok("deploy", "status", "staging", "--json").data["data"]["live"]["id"]
         return release
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def eventually(question: Any, *, within_s: float = 20) -> Any:

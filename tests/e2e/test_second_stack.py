@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import REPO, eventually, free_port
+from tests.e2e.conftest import REPO, eventually
 from tests.e2e.ops.conftest import Small, take_away
+from tests.ports import free_port
 
 EXAMPLE = REPO / "examples" / "static-worker"
 

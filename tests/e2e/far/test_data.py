@@ -13,7 +13,8 @@ import pytest
 from tests.e2e.far.conftest import project, serves
 from tests.e2e.rolling.conftest import IMAGE, Shop
 from tests.machine import Machine
-from tests.remotes import REPO, free_port, missing
+from tests.ports import free_port
+from tests.remotes import REPO, missing
 
 POSTGRES = "stockctl-testbed/postgres:15"
 SERVICE = """\

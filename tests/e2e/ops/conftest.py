@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.children import untraced
-from tests.e2e.conftest import DEADLINE_S, STOCKCTL, Done, free_port
+from tests.e2e.conftest import DEADLINE_S, STOCKCTL, Done
+from tests.ports import free_port
 
 IMAGE = "stockmind-api:testbed-cache"  # Debian with python3
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import DEADLINE_S, Done, StagingProject, free_port
+from tests.e2e.conftest import DEADLINE_S, Done, StagingProject
 from tests.load import Load
+from tests.ports import free_port
 
 IMAGE = "stockctl-testbed/shop:1"
 FAULTS = (

@@ -7,8 +7,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from tests.e2e.conftest import free_port
 from tests.e2e.rolling.conftest import Shop
+from tests.ports import free_port
 
 
 def certificate(folder: Path, name: str) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from tests.remotes import Sshd, free_port
+from tests.ports import free_port
+from tests.remotes import Sshd
 from tests.servers import a_server
 
 from stockctl.core.clock import SystemClock

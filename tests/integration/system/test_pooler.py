@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.ports import free_port
 
 from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
@@ -55,9 +56,7 @@ def _pgbouncer(database: Database, mode: str, size: int) -> Iterator[Database]:
     """Run by the server's own user: it refuses root, and the socket is for nobody else."""
     program, dsn = _program(), database.dsn
     owner = Path(dsn.host).stat()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        listen = free.getsockname()[1]
+    listen = free_port()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stockctl-pgbouncer-"))
         ini = Path(folder) / "pgbouncer.ini"

@@ -53,6 +53,8 @@ def prune(
     _warn(session, found)
     data = _data(todo, left, found)
     if plan or not (todo.remove or left):
+        if not plan:  # the one before may have been killed
+            _tell_metrics(opened)
         differs = plan and exit_code and bool(todo.remove or left)
         return Result({**data, "removed": []}, exit_code=10 if differs else 0)
     what = f"remove {counted(len(todo.remove), 'backup')} of {name}"
@@ -79,7 +81,16 @@ def _carry_out(opened: Opened, todo: PrunePlan) -> list[str]:
             lock_holder=opened.journal.holder("backup prune"),
             progress=opened.session.progress(),
         )
+    _tell_metrics(opened)
     return [drop.backup.id for drop in gone]
+
+
+def _tell_metrics(opened: Opened) -> None:
+    """Fewer backups than the last `backup create` has written."""
+    from stockctl.deploy.announce import write_metrics
+
+    progress, now = opened.session.progress(), opened.clock.now()
+    write_metrics(opened.environment, opened.store(), opened.host, now, progress)
 
 
 def _policy(settings: BackupSettings) -> Policy:

@@ -149,7 +149,7 @@ class BackupSettings(StoreSettings):
     metrics: FilePath | None = Field(
         None,
         description="A file for node_exporter's textfile collector (`….prom`), replaced after each"
-        " `backup create` and `backup verify`.",
+        " `backup create`, `backup verify` and `backup prune`.",
     )
     keep: Keep = Field(
         default_factory=lambda: Keep.model_validate(

@@ -37,6 +37,8 @@ def configure(project: Path, **keys: str) -> None:
 
 def test_silent_pinged_and_counted(stockctl: Any, project: Path, switch: str) -> None:
     configure(project, ping="${PING}", metrics="metrics/backup.prom")
+    local = project / "environments" / "local.toml"
+    local.write_text(f"{local.read_text()}keep = {{ last = 1 }}\nminimum = 1\n")
     done = stockctl("-q", "backup", "create", "local", PING=f"{switch}/c4n4ry-uuid")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert Switch.calls == ["/c4n4ry-uuid/start", "/c4n4ry-uuid/0"]
@@ -44,6 +46,14 @@ def test_silent_pinged_and_counted(stockctl: Any, project: Path, switch: str) ->
     assert metrics.stat().st_mode & 0o777 == 0o644
     assert 'stockctl_backup_count{environment="local"} 1.0' in metrics.read_text()
     assert [each.name for each in metrics.parent.iterdir()] == ["backup.prom"]
+    assert stockctl("-q", "backup", "create", "local", PING="").code == 0
+    assert 'stockctl_backup_count{environment="local"} 2.0' in metrics.read_text()
+    pruned = stockctl("-q", "backup", "prune", "local", "--yes", PING="")
+    assert (pruned.code, pruned.out, pruned.err) == (0, "", "")
+    assert 'stockctl_backup_count{environment="local"} 1.0' in metrics.read_text()
+    metrics.unlink()  # as a prune that was killed leaves it: the next one has nothing to remove
+    assert stockctl("-q", "backup", "prune", "local", "--yes", PING="").code == 0
+    assert 'stockctl_backup_count{environment="local"} 1.0' in metrics.read_text()
     store = project / ".stockctl" / "local" / "backups"
     store.rename(store.with_name("elsewhere"))
     store.write_text("in the way")

@@ -142,7 +142,8 @@ def test_it_runs_in_its_folder_with_its_environment(host: Host, tmp_path: Path) 
 
 
 def test_large_outputs_on_both_sides_do_not_block(host: Host) -> None:
-    script = "yes 0123456789abcdef | head -c 3000000; yes fedcba | head -c 3000000 >&2"
+    lines = f"yes {'fedcba' * 30} | head -c 3000000"  # their bytes count, not their number
+    script = f"{lines}; {lines} >&2"
     done = host.run(sh(f"({script}) & {script}; wait"), timeout_s=LIMIT_S)
     assert len(done.stdout) == 6_000_000
     assert len(done.stderr) > 5_900_000
@@ -204,7 +205,7 @@ def test_a_listener_that_fails_does_not_block_the_program(host: Host) -> None:
     def hear(_line: str) -> None:
         raise BrokenPipeError
 
-    script = "yes x | head -c 1000000; yes x | head -c 1000000 >&2"
+    script = f"for to in 1 2; do yes {'x' * 99} | head -c 1000000 >&$to; done"
     assert host.run(sh(script), timeout_s=LIMIT_S, on_line=hear).ok
 
 

@@ -24,7 +24,7 @@ from stockctl.env.dotenv import parse_env_file
 from stockctl.env.portable import differs
 
 DEADLINE_S = 60
-EXAMPLES = 60
+EXAMPLES, CAMPAIGN = 20, 300  # each of some forty statements
 STATEMENTS = 50
 KEYS = tuple(f"V{number}" for number in range(STATEMENTS))
 
@@ -142,19 +142,34 @@ def statements(draw: st.DrawFn) -> list[str]:
     return lines
 
 
-@settings(
-    max_examples=EXAMPLES,
+FILES = {
+    "lines": statements(),
+    "newline": st.sampled_from(("\n", "\n", "\r\n")),
+    "ending": st.sampled_from(("", "\n", "\n\n# $ ${ '\n")),
+}
+SLOW = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(
-    lines=statements(),
-    newline=st.sampled_from(("\n", "\n", "\r\n")),
-    ending=st.sampled_from(("", "\n", "\n\n# $ ${ '\n")),
-)
+
+
+@settings(SLOW, max_examples=EXAMPLES)
+@given(**FILES)
 def test_what_no_rule_objects_to_has_one_value(
     lines: list[str], newline: str, ending: str, readers: Readers
 ) -> None:
+    all_agree(lines, newline, ending, readers)
+
+
+@pytest.mark.campaign
+@settings(SLOW, max_examples=CAMPAIGN)
+@given(**FILES)
+def test_in_many_files(lines: list[str], newline: str, ending: str, readers: Readers) -> None:
+    all_agree(lines, newline, ending, readers)
+
+
+def all_agree(lines: list[str], newline: str, ending: str, readers: Readers) -> None:
+    """On the statements that no rule objects to."""
     known: dict[str, str] = {}
     kept: list[str] = []
     for line in lines:

@@ -20,6 +20,7 @@ from stockctl.system.embedded import MAJOR_VERSION as EMBEDDED
 from stockctl.system.embedded import serve
 from stockctl.system.postgres import Database
 from tests import servers
+from tests.order import dealt
 from tests.remotes import S3Server, Sshd, running_s3, serve_ssh, stop_s3
 
 
@@ -86,6 +87,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         stop_s3(folder / "s3")
         shutil.rmtree(folder, ignore_errors=True)
         _KEEPERS.pop().communicate()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After -m and -k have chosen; each worker collects the same."""
+    if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+        items[:] = dealt(items, workers)
 
 
 @pytest.fixture(scope="session")

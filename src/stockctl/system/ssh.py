@@ -24,13 +24,13 @@ from stockctl.system.ssh_address import Target
 from stockctl.system.ssh_connection import CLOSE_S, Connection
 from stockctl.system.ssh_line import answering, end_input
 from stockctl.system.ssh_process import RemoteChild
+from stockctl.system.ssh_shell import Shells
 from stockctl.system.tunnel import Tunnels
 from stockctl.system.watchdog import SCRIPT
 
 if TYPE_CHECKING:
     from paramiko import Channel, SFTPClient
 
-ASKED_AT_ONCE = 100  # files; a command line has an end
 # Now and then a byte, so that sshd notices a network that went silent, which ends its TCP.
 _WATCHDOG = f'(while sleep 30 && echo; do :; done) & beat=$!\n{SCRIPT}kill "$beat" 2>/dev/null\n'
 
@@ -44,6 +44,7 @@ class SshHost:
         self._connection = Connection(target)
         self._watchdog: Channel | None = None
         self._mutex = threading.Lock()  # of the watchdog
+        self._shells = Shells(self._connection.line, self.name)
         self._tunnels = Tunnels(self._to_port, self._to_engine)
 
     def __enter__(self) -> SshHost:
@@ -90,13 +91,11 @@ class SshHost:
         return self._do(f"read {path}", ssh_scripts.READ, str(path))
 
     def found(self, *paths: Path) -> dict[Path, bytes]:
-        there: dict[Path, bytes] = {}
-        for begin in range(0, len(paths), ASKED_AT_ONCE):
-            asked = paths[begin : begin + ASKED_AT_ONCE]
-            doing = f"read {asked[0] if len(asked) == 1 else asked[0].parent}"
-            said = self._do(doing, ssh_scripts.FOUND, *map(str, asked))
-            there |= {asked[n]: data for n, data in ssh_scripts.contents(said)}
-        return there
+        if not paths:
+            return {}
+        doing = f"read {paths[0] if len(paths) == 1 else paths[0].parent}"
+        said = self._do(doing, ssh_scripts.FOUND, *map(str, paths))
+        return {paths[n]: data for n, data in ssh_scripts.contents(said)}
 
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         names = (str(path.parent), str(path), _temporary(path))
@@ -135,7 +134,8 @@ class SshHost:
                 if said == b"held\n":
                     raise lock_note.held(lock_note.said(answer.read()))
                 if said != b"ours\n":
-                    raise HostFailed(f"{self.name}: cannot lock {path}: {_last_words(channel)}")
+                    why = _last_words(channel.makefile_stderr("rb").read())
+                    raise HostFailed(f"{self.name}: cannot lock {path}: {why}")
             channel.settimeout(None)
             try:
                 with self._connection.holding():
@@ -229,35 +229,13 @@ class SshHost:
         return stdout
 
     def _ask(self, script: str, arguments: tuple[str, ...], data: bytes) -> tuple[int, bytes, str]:
-        channel = self.open()
-        try:
-            with answering(self.name, "get an answer"), channel.makefile("rb") as answer:
-                channel.exec_command(ssh_scripts.call(script, *arguments))
-                _feed(channel, data)
-                ssh_scripts.skip_greeting(answer)
-                stdout = answer.read()
-                stderr = _last_words(channel)
-                code = channel.recv_exit_status()
-        finally:
-            channel.close()
-        if code == -1:
-            raise HostFailed(f"the line to {self.name} was cut")
-        return code, stdout, stderr
+        code, stdout, stderr = self._shells.ask(script, arguments, data)
+        return code, stdout, _last_words(stderr)
 
 
-def _feed(channel: Channel, data: bytes) -> None:
-    try:
-        channel.sendall(data)
-        end_input(channel)
-    except TimeoutError:
-        raise
-    except OSError:
-        pass  # it ended before it read everything, and says why
-
-
-def _last_words(channel: Channel) -> str:
-    """The last line of its standard error, without the name of the program that speaks."""
-    lines = channel.makefile_stderr("rb").read().decode(errors="replace").strip().splitlines()
+def _last_words(stderr: bytes) -> str:
+    """The last line of it, without the name of the program that speaks."""
+    lines = stderr.decode(errors="replace").strip().splitlines()
     return lines[-1].rpartition(": ")[2] if lines else ""
 
 

@@ -36,6 +36,9 @@ left=40
 while kill -0 "$1" 2>/dev/null && [ "$left" -gt 0 ]; do left=$((left - 1)); sleep 0.05; done
 """
 
+# Reads what to do from standard input, until that ends.
+STANDING = "exec sh"
+
 READ = 'exec cat -- "$1"'
 
 # folder, path, temporary, mode, size. Atomic: readers see the old content or the new.
@@ -156,6 +159,25 @@ def call(script: str, *arguments: str) -> str:
     """The command line for sshd, which gives it to the user's login shell, whichever that is."""
     text = f"export LC_ALL=C\nprintf '\\n%s\\n' {_BEGINS}\n{script}"
     return f"exec {shlex.join(('sh', '-c', text, 'sh', *arguments))}"
+
+
+def question(mark: str, script: str, arguments: tuple[str, ...], data: bytes) -> bytes:
+    """What a shell that reads its program from standard input is told: whatever the script does
+    stays in a shell below it, and a line with the mark ends what it says. The shell runs nothing
+    before it has read the last brace."""
+    given = shlex.join(arguments)
+    content = f"printf %s {base64.b64encode(data).decode()} | base64 -d |" if data else ""
+    lines = [
+        f"{{ {content}(",
+        f"set -- {given}",
+        script,
+        ")" if data else ") </dev/null",
+        f"printf '\\n%s %s\\n' {mark} \"$?\"",
+        f"printf '\\n%s \\n' {mark} >&2",
+        "}",
+        "",
+    ]
+    return "\n".join(lines).encode(errors="surrogateescape")
 
 
 class Lines(Protocol):

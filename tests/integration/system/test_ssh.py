@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.remotes import REPO, Sshd, make_key, serve_ssh, within
+from tests.remotes import REPO, Sshd, children, make_key, serve_ssh, within
 
 from stockctl.core.command import Command
 from stockctl.core.errors import HostFailed, Locked, StockctlError
 from stockctl.core.secret import Secret
+from stockctl.system import ssh_scripts
 from stockctl.system.host import Holder
 from stockctl.system.local import LocalHost
 from stockctl.system.ssh import SshHost
@@ -169,8 +170,6 @@ def test_input_that_is_cut_is_not_written(tmp_path: Path) -> None:
     with serve_ssh(tmp_path / "sshd") as own, SshHost(own.target) as host:
         host.write(tmp_path / "file", b"old")
         channel = host.open()
-        from stockctl.system import ssh_scripts
-
         names = (str(tmp_path), str(tmp_path / "file"), str(tmp_path / "file.tmp"))
         channel.exec_command(ssh_scripts.call(ssh_scripts.WRITE, *names, "600", "1000"))
         channel.sendall(b"x" * 500)
@@ -178,6 +177,57 @@ def test_input_that_is_cut_is_not_written(tmp_path: Path) -> None:
         own.cut()
         assert within(20, lambda: not (tmp_path / "file.tmp").exists())
         assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_half_a_question_is_not_answered(tmp_path: Path) -> None:
+    """What a shell that waits over there has read of it when the line is cut is not run."""
+    with serve_ssh(tmp_path / "sshd") as own, SshHost(own.target) as host:
+        channel = host.open()
+        channel.exec_command(ssh_scripts.call(ssh_scripts.STANDING))
+        files = [tmp_path / name for name in ("first", "second")]
+        for file in files:
+            script = f"echo ran >{file}"
+            question = ssh_scripts.question("0f", script, (), b"")
+            channel.sendall(question if file is files[0] else question[:-3])
+        assert within(20, lambda: files[0].exists())
+        own.cut()
+        assert within(20, lambda: not _shells_of(own))
+        assert not files[1].exists()
+
+
+def _shells_of(sshd: Sshd) -> list[int]:
+    """What runs below its sessions."""
+    sessions = [each for one in children(sshd.process.pid) for each in (one, *children(one))]
+    return [each for session in sessions for each in children(session)]
+
+
+def _reads(pid: int) -> bool:
+    """Whether it is a shell that waits for its program; the watchdog has one of its own."""
+    try:
+        said = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return said in (b"sh\0", b"")  # the latter of one that is not reaped yet
+
+
+def test_a_shell_that_was_killed_over_there_is_made_anew(tmp_path: Path) -> None:
+    with serve_ssh(tmp_path / "sshd") as own, SshHost(own.target) as host:
+        for _ in range(3):
+            host.write(tmp_path / "file", b"x")
+            host.write(tmp_path / "file", b"y")
+            shells = [each for each in _shells_of(own) if _reads(each)]
+            assert len(shells) == 1  # one for all questions
+            os.kill(shells[0], signal.SIGKILL)
+            assert within(20, lambda: not any(map(_reads, _shells_of(own))))
+            host.run(Command(("true",)), timeout_s=20)  # what sshd said of it has come before
+
+
+def test_an_answer_holds_whatever_a_file_holds(host: SshHost, tmp_path: Path) -> None:
+    for data in (b"", b"\n", b"\n\n 0\n", bytes(range(256)) * 40, b"x" * 100_000):
+        host.write(tmp_path / "file", data)
+        assert host.read(tmp_path / "file") == data
+        with pytest.raises(HostFailed, match="No such file"):
+            host.read(tmp_path / "none")
 
 
 def test_kill_9_ends_what_runs_there_and_frees_the_lock(sshd: Sshd, tmp_path: Path) -> None:

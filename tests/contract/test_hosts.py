@@ -436,6 +436,43 @@ def test_of_many_files_those_that_are_there_are_found(host: Host, tmp_path: Path
         host.found(tmp_path / "1", tmp_path)  # a folder has no content
 
 
+def test_a_file_of_each_folder_is_found(host: Host, tmp_path: Path) -> None:
+    every_byte = bytes(range(256)) * 300
+    wanted = {"r1": every_byte, "r2": b"", "a b'c\n:*": b":1\n", "-n": b"x"}
+    for name, data in wanted.items():
+        host.write(tmp_path / name / "file", data)
+    host.write(tmp_path / ".hidden" / "file", b"")
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "file").write_bytes(b"no folder")
+    found = host.found_below(tmp_path, "file")
+    assert found == wanted
+    assert list(found) == sorted(wanted)
+    assert host.found_below(tmp_path / "gone", "file") == {}
+    assert host.found_below(tmp_path / "file", "file") == {}
+    (tmp_path / "r3" / "file").mkdir(parents=True)
+    with pytest.raises(HostFailed, match="read"):
+        host.found_below(tmp_path, "file")  # a folder has no content
+
+
+def test_a_rename_takes_the_place_of_what_is_there(host: Host, tmp_path: Path) -> None:
+    host.write(tmp_path / "new", b"new")
+    host.write(tmp_path / "file", b"old")
+    host.rename(tmp_path / "new", tmp_path / "file")
+    assert host.names(tmp_path) == ["file"]
+    assert host.read(tmp_path / "file") == b"new"
+    with pytest.raises(HostFailed, match="rename"):
+        host.rename(tmp_path / "gone", tmp_path / "file")
+    assert host.read(tmp_path / "file") == b"new"
+
+
+def test_a_question_is_answered(host: Host) -> None:
+    assert host.ask('printf "%s|" "$@"', "a b", "$(id)", "'") == "a b|$(id)|'|"
+    with pytest.raises(ToolFailed):
+        host.ask("echo no such luck >&2; exit 3")
+    assert host.ask("cd / && umask 0 && A=1 && pwd") == "/\n"
+    assert host.ask('echo "$A"') == "\n"  # nothing is left of the one before
+
+
 def test_remove_takes_files_folders_and_nothing(host: Host, tmp_path: Path) -> None:
     host.write(tmp_path / "folder" / "file", b"")
     host.remove(tmp_path / "folder")
@@ -459,7 +496,9 @@ def test_every_file_call_fails_in_our_own_words(host: Host, tmp_path: Path) -> N
         lambda: host.append(impossible, b""),
         lambda: host.exists(impossible),
         lambda: host.found(impossible),
+        lambda: host.found_below(impossible, "file"),
         lambda: host.names(impossible),
+        lambda: host.rename(impossible, tmp_path / "file"),
         lambda: host.remove(impossible),
         lambda: host.holder(impossible),
         lambda: host.lock(impossible, HOLDER).__enter__(),

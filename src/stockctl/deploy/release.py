@@ -18,14 +18,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from stockctl.core.command import Command
 from stockctl.core.errors import HostFailed
 from stockctl.core.progress import StepEnded
 from stockctl.core.units import format_instant, parse_instant
 from stockctl.system.compose import Rendered
 from stockctl.system.host import Host, content
 
-LOOK_S = 30.0
+RECORD = "release.json"
 
 
 class ReleaseState(StrEnum):
@@ -125,16 +124,15 @@ class Releases:
         return self.folder / release_id / "project.json"
 
     def _record(self, release_id: str) -> Path:
-        return self.folder / release_id / "release.json"
+        return self.folder / release_id / RECORD
 
     def ids(self) -> list[str]:
         """Every release, oldest first; folders that hold no record yet are left out."""
         return list(self._records())
 
     def _records(self) -> dict[str, bytes]:
-        names = [name for name in self.host.names(self.folder) if name.startswith("r")]
-        found = self.host.found(*map(self._record, names))
-        return {name: found[self._record(name)] for name in names if self._record(name) in found}
+        found = self.host.found_below(self.folder, RECORD)
+        return {name: data for name, data in found.items() if name.startswith("r")}
 
     def next_id(self) -> str:
         """One more than the highest there ever was."""
@@ -191,8 +189,7 @@ class Releases:
         if standing is None or standing.since is None:
             return None
         script = 'echo $(( $(date +%s) - $(stat -c %Y "$1") ))'
-        argv = ("sh", "-c", script, "age", str(self.directory / "live.json"))
-        return float(self.host.run(Command(argv), timeout_s=LOOK_S).stdout)
+        return float(self.host.ask(script, str(self.directory / "live.json")))
 
     def set_live(
         self, release_id: str, replaced: Release | None = None, since: datetime | None = None

@@ -60,6 +60,10 @@ class Host(Protocol):
     ) -> Completed:
         """Run to the end. `on_line` hears each line of both outputs while it runs."""
 
+    def ask(self, script: str, *arguments: str) -> str:
+        """What a small POSIX shell script prints. It must be one that is over at once: over SSH
+        it is a single way there and back, and nothing ends it. Raises ToolFailed."""
+
     def stream(self, command: Command, *, stdin: bool = False) -> AbstractContextManager[Streaming]:
         """Start it and stream; the block must call `check`."""
 
@@ -67,6 +71,10 @@ class Host(Protocol):
 
     def found(self, *paths: Path) -> dict[Path, bytes]:
         """What is in those of these files that are there: one question, however many they are."""
+
+    def found_below(self, folder: Path, name: str) -> dict[str, bytes]:
+        """What is in the file of this name, in each folder of a folder that has one, by the
+        folder's name, sorted; hidden ones are left out."""
 
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None: ...
 
@@ -77,6 +85,9 @@ class Host(Protocol):
 
     def names(self, folder: Path) -> list[str]:
         """What is in a folder, sorted; empty when there is no such folder."""
+
+    def rename(self, path: Path, to: Path) -> None:
+        """In the same folder, in the place of what has that name; on disk when this returns."""
 
     def remove(self, path: Path) -> None:
         """A file or a folder with all that is in it; fine when there is none."""

@@ -10,11 +10,9 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from stockctl.core.clock import Clock
-from stockctl.core.command import Command
 from stockctl.core.errors import StockctlError, ToolFailed
 from stockctl.system.host import Host
 
-_ASK_S = 30.0
 _SAME_S = 2.0  # `date` tells whole seconds, and the answer takes its time
 
 
@@ -48,7 +46,7 @@ def ahead_s(host: Host, own: Clock) -> float:
     """By how many seconds the host's clock is ahead of ours; 0 where no difference is to be seen.
     Raises HostFailed, ToolFailed."""
     before = own.now()
-    said = host.run(Command(("date", "+%s")), timeout_s=_ASK_S).stdout.strip()
+    said = host.ask("date +%s").strip()
     after = own.now()
     if not said.isdecimal():
         raise ToolFailed(f"{host.name} does not say what time it is: {said[:80]!r}")

@@ -17,6 +17,8 @@ from stockctl.system.host import Holder
 from stockctl.system.process import Child
 from stockctl.system.running import OnLine, Running, run
 
+ANSWER_S = 30.0
+
 
 @contextmanager
 def _files(doing: str) -> Iterator[None]:
@@ -70,12 +72,21 @@ class LocalHost:
             raise
         child.close()
 
+    def ask(self, script: str, *arguments: str) -> str:
+        command = Command(("sh", "-c", script, "sh", *arguments))
+        return self.run(command, timeout_s=ANSWER_S).stdout
+
     def read(self, path: Path) -> bytes:
         with _files(f"read {path}"):
             return path.read_bytes()
 
     def found(self, *paths: Path) -> dict[Path, bytes]:
         return {path: self.read(path) for path in paths if self.exists(path)}
+
+    def found_below(self, folder: Path, name: str) -> dict[str, bytes]:
+        places = [each for each in self.names(folder) if not each.startswith(".")]
+        found = self.found(*(folder / each / name for each in places))
+        return {path.parent.name: data for path, data in found.items()}
 
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         with _files(f"write {path}"):
@@ -116,6 +127,11 @@ class LocalHost:
     def names(self, folder: Path) -> list[str]:
         with _files(f"list {folder}"):
             return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+    def rename(self, path: Path, to: Path) -> None:
+        with _files(f"rename {path}"):
+            path.rename(to)
+            _sync_folder(to.parent)
 
     def remove(self, path: Path) -> None:
         with _files(f"remove {path}"):

@@ -87,6 +87,9 @@ class SshHost:
             raise
         child.close()
 
+    def ask(self, script: str, *arguments: str) -> str:
+        return self._do("answer", script, *arguments).decode(errors="replace")
+
     def read(self, path: Path) -> bytes:
         return self._do(f"read {path}", ssh_scripts.READ, str(path))
 
@@ -96,6 +99,10 @@ class SshHost:
         doing = f"read {paths[0] if len(paths) == 1 else paths[0].parent}"
         said = self._do(doing, ssh_scripts.FOUND, *map(str, paths))
         return {paths[n]: data for n, data in ssh_scripts.contents(said)}
+
+    def found_below(self, folder: Path, name: str) -> dict[str, bytes]:
+        said = self._do(f"read {folder}", ssh_scripts.FOUND_BELOW, str(folder), name)
+        return dict(sorted(ssh_scripts.contents_below(said)))
 
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         names = (str(path.parent), str(path), _temporary(path))
@@ -112,6 +119,10 @@ class SshHost:
     def names(self, folder: Path) -> list[str]:
         said = self._do(f"list {folder}", ssh_scripts.NAMES, str(folder))
         return sorted(name for name in said.decode(errors="surrogateescape").split("\0") if name)
+
+    def rename(self, path: Path, to: Path) -> None:
+        names = (str(path), str(to), str(to.parent))
+        self._do(f"rename {path}", ssh_scripts.RENAME, *names)
 
     def remove(self, path: Path) -> None:
         self._do(f"remove {path}", ssh_scripts.REMOVE, str(path))
@@ -195,12 +206,6 @@ class SshHost:
 
     def open(self) -> Channel:
         return self._connection.line().channel()
-
-    def ask(self, script: str, *arguments: str, data: bytes = b"") -> bytes:
-        code, stdout, stderr = self._ask(script, arguments, data)
-        if code != 0:
-            raise HostFailed(f"{self.name}: {stderr or f'exit {code}'}")
-        return stdout
 
     def guard(self, group: int) -> None:
         """Should the line be cut, the watchdog over there ends this process group."""

@@ -39,7 +39,7 @@ class Machine(Protocol):
     def open(self) -> Channel:
         """A new session."""
 
-    def ask(self, script: str, *arguments: str) -> bytes:
+    def ask(self, script: str, *arguments: str) -> str:
         """What a small shell script printed."""
 
     def guard(self, group: int) -> None:

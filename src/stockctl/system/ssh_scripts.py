@@ -123,6 +123,25 @@ exit 0
 """
 )
 
+# folder, name. Of each folder in it that has such a file: its name, then what is in that.
+FOUND_BELOW = (
+    _IS_THERE
+    + """
+is_there "$1" || exit 0
+[ -d "$1" ] || exit 0
+cd -- "$1" || exit 1
+for each in *; do
+  [ -d "$each" ] && is_there "./$each/$2" || continue
+  printf "%s\\000" "$each"
+  base64 <"./$each/$2" || exit 1
+  printf "\\000"
+done
+"""
+)
+
+# path, name to be, folder of both.
+RENAME = 'mv -fT -- "$1" "$2" && sync -- "$3"'
+
 REMOVE = 'exec rm -rf -- "$1"'
 
 # folder, path, note. Held until standard input ends: we let go, or are gone.
@@ -197,6 +216,13 @@ def contents(said: bytes) -> Iterator[tuple[int, bytes]]:
     for each in said.split(b":")[1:]:
         place, _, encoded = each.partition(b"\n")
         yield int(place), base64.b64decode(encoded)
+
+
+def contents_below(said: bytes) -> Iterator[tuple[str, bytes]]:
+    """What FOUND_BELOW said: names of folders, with what is in their files."""
+    parts = iter(said.split(b"\0"))
+    for name, encoded in zip(parts, parts, strict=False):
+        yield name.decode(errors="surrogateescape"), base64.b64decode(encoded)
 
 
 def start(mark: str) -> str:

@@ -68,8 +68,8 @@ def test_doctor_says_which_way(behind: Sshd) -> None:
 @pytest.mark.parametrize("said", ["", "Thu Nov 26", "9" * 30])
 def test_what_is_no_time_is_told(said: str) -> None:
     class Odd(LocalHost):
-        def run(self, *_: Any, **__: Any) -> Any:
-            return SimpleNamespace(stdout=said)
+        def ask(self, *_: str) -> str:
+            return said
 
     with pytest.raises(ToolFailed, match="time"):
         ahead_s(Odd(), FakeClock())

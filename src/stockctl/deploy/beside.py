@@ -7,6 +7,8 @@ It needs nothing else: a rollback starts it from this file and the image on the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from stockctl.core.errors import Unhealthy
 from stockctl.core.units import format_duration
 from stockctl.deploy.release import Release
@@ -86,7 +88,12 @@ def remove(site: Site, release_id: str) -> None:
 
 def route(site: Site, release: Release, share: int = 100) -> Route:
     """Where the proxy finds the release. Raises Unhealthy when no container of it runs."""
-    web = [c for c in containers(site, release.id) if c.web_port and c.status == "running"]
+    return route_to(release, containers(site, release.id), share)
+
+
+def route_to(release: Release, found: tuple[Container, ...], share: int = 100) -> Route:
+    """The same, of containers that were looked at just now."""
+    web = [c for c in found if c.web_port and c.status == "running"]
     if not web:
         raise Unhealthy(f"no container of {release.id} takes requests")
     servers = [
@@ -111,14 +118,43 @@ def by_hand(site: Site, release_id: str) -> str:
     return str(stack.start(site.service.release))
 
 
-def answers(site: Site, release: Release) -> bool:
-    """Its containers run and its web service answers, whatever it says."""
-    return _is_well(*_look(site, release), known=True, any_answer=True)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A release at one moment: its containers, and what those with a port answered."""
+
+    found: tuple[Container, ...]
+    came: tuple[tuple[Container, Response], ...]
+
+    def well(self, *, known: bool, any_answer: bool = False) -> bool:
+        """Every container runs, none was found unhealthy, and the health checks answer 200; or
+        they answer at all, where any answer will do."""
+        starting = ("starting",) if known else ()
+        unhealthy = ("unhealthy",) if any_answer else ()
+        fine = (None, "healthy", *starting, *unhealthy)
+        runs = all(c.status == "running" and c.health in fine for c in self.found)
+        answer = all(a.status == 200 or (any_answer and a.status) for _, a in self.came)
+        return bool(self.came) and runs and answer
+
+    @property
+    def healthy(self) -> bool:
+        """Of a release that is known to work."""
+        return self.well(known=True)
+
+    @property
+    def answers(self) -> bool:
+        """Its web service answers, whatever it says."""
+        return self.well(known=True, any_answer=True)
 
 
-def healthy(site: Site, release: Release) -> bool:
-    """Its containers run, none was found unhealthy, and its health check answers 200."""
-    return _is_well(*_look(site, release), known=True, any_answer=False)
+def look(site: Site, release: Release) -> Look:
+    """As it is now."""
+    found = containers(site, release.id)
+    came = tuple(
+        (c, send(Request("GET", site.reached(c.url + release.health)), timeout_s=ANSWER_S))
+        for c in found
+        if c.url is not None
+    )
+    return Look(found, came)
 
 
 def wait_healthy(
@@ -134,58 +170,25 @@ def wait_healthy(
     limit_s = site.environment.deploy.health_timeout
     deadline = site.clock.monotonic() + limit_s
     while True:
-        found, came = _look(site, release)
-        if _is_well(found, came, known=known, any_answer=any_answer):
+        seen = look(site, release)
+        if seen.well(known=known, any_answer=any_answer):
             return
-        if any(c.gave_up for c in found):
-            raise _unhealthy(site, release, found, came, "ended by itself")
+        if any(c.gave_up for c in seen.found):
+            raise _unhealthy(site, release, seen, "ended by itself")
         if site.clock.monotonic() > deadline:
             how = f"is not healthy after {format_duration(limit_s)}"
-            raise _unhealthy(site, release, found, came, how)
+            raise _unhealthy(site, release, seen, how)
         site.clock.sleep(POLL_S)
 
 
-Answers = list[tuple[Container, Response]]
-
-
-def _look(site: Site, release: Release) -> tuple[tuple[Container, ...], Answers]:
-    found = containers(site, release.id)
-    return found, [
-        (c, send(Request("GET", site.reached(c.url + release.health)), timeout_s=ANSWER_S))
-        for c in found
-        if c.url is not None
-    ]
-
-
-def _is_well(
-    found: tuple[Container, ...],
-    came: Answers,
-    *,
-    known: bool,
-    any_answer: bool,
-) -> bool:
-    fine = (
-        None,
-        "healthy",
-        *(["starting"] if known else []),
-        *(["unhealthy"] if any_answer else []),
-    )
-    runs = all(c.status == "running" and c.health in fine for c in found)
-    return (
-        bool(came) and runs and all(a.status == 200 or (any_answer and a.status) for _, a in came)
-    )
-
-
-def _unhealthy(
-    site: Site, release: Release, found: tuple[Container, ...], answers: Answers, how: str
-) -> Unhealthy:
+def _unhealthy(site: Site, release: Release, seen: Look, how: str) -> Unhealthy:
     """What a person needs to see first: who ended how, its last answer, its last words."""
     lines = []
-    for container, answer in answers:
+    for container, answer in seen.came:
         came = answer.failure or f"{answer.status} {answer.text()[:300]}".strip()
         lines.append(f"{container.name}: GET {release.health}: {came}")
     return Unhealthy(
-        f"release {release.id} {how}", details="\n".join([*lines, *last_words(site, found)])
+        f"release {release.id} {how}", details="\n".join([*lines, *last_words(site, seen.found)])
     )
 
 

@@ -38,8 +38,8 @@ exit 1
 
 def needed(site: Site) -> bool:
     """Whether a container in the long-lived project holds the port."""
-    web = site.service.web
-    return any(c.service == web and c.status == "running" for c in site.released_containers())
+    found = site.engine.containers(site.environment.project, site.service.web)
+    return any(c.status == "running" for c in found)
 
 
 def script(proxy: str, stop_timeout_s: float, old: Sequence[str]) -> Command:

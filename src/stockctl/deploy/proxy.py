@@ -32,29 +32,28 @@ class Proxy:
 
     def container(self) -> Container | None:
         """Running or not."""
-        found = self.site.engine.containers(self.site.environment.project)
-        return next((c for c in found if c.service == PROXY), None)
+        found = self.site.engine.containers(self.site.environment.project, PROXY)
+        return found[0] if found else None
 
     def running(self) -> Container | None:
         """Only if it takes requests."""
         found = self.container()
         return found if found is not None and found.status == "running" else None
 
-    def loaded(self, text: str) -> bool:
+    def loaded(self, running: Container, text: str) -> bool:
         """Whether this configuration is in force."""
-        return self._generation(self.running()) == haproxy.generation(text)
+        return self._generation(running) == haproxy.generation(text)
 
-    def reload(self, text: str) -> None:
+    def reload(self, running: Container, text: str) -> None:
         """Has it load this configuration, which is on disk. Raises ToolFailed."""
-        self._signal()
-        self.await_loaded(text)
+        self._signal(running)
+        self.await_loaded(running, text)
 
-    def await_loaded(self, text: str) -> None:
+    def await_loaded(self, running: Container | None, text: str) -> None:
         """Until this configuration, which is on disk, is in force. What had read another one when
         it was told, as it was starting, is told again. Raises ToolFailed."""
         clock = self.site.clock
         began = told = clock.monotonic()
-        running = self.running()
         while (said := self._generation(running)) != haproxy.generation(text):
             now = clock.monotonic()
             if now > began + LOADED_S:
@@ -62,14 +61,14 @@ class Proxy:
                     "the proxy does not take the new configuration", details=self.last_words()
                 )
             if now > told + AGAIN_S:
-                self._signal()
+                running = self.running()
+                self._signal(running)
                 told = now
-            if said is None:  # started again it has another port
+            elif said is None:  # started again it has another port
                 running = self.running()
             clock.sleep(POLL_S)
 
-    def _signal(self) -> None:
-        running = self.running()
+    def _signal(self, running: Container | None) -> None:
         if running is not None:
             self.site.engine.signal(running.id, "SIGUSR2")
 

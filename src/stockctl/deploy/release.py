@@ -12,6 +12,7 @@ rollback starts lies here: neither compose files nor the env file are needed aga
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -105,6 +106,36 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """What was recorded at one moment, by release; read from a record when it is asked for."""
+
+    folder: Path
+    found: Mapping[str, bytes]
+
+    def ids(self) -> list[str]:
+        """Every release, oldest first."""
+        return list(self.found)
+
+    def get(self, release_id: str) -> Release:
+        """Raises HostFailed when the record is missing or not one of ours."""
+        if release_id not in self.found:
+            raise HostFailed(f"{self.folder / release_id / RECORD} is not there")
+        return parsed(self.folder / release_id / RECORD, self.found[release_id])
+
+    def all(self) -> list[Release]:
+        """Oldest first."""
+        return [self.get(release_id) for release_id in self.found]
+
+
+def parsed(path: Path, data: bytes) -> Release:
+    """What a record says. Raises HostFailed where it is not one of ours."""
+    try:
+        return Release.from_json(json.loads(data))
+    except (ValueError, KeyError, TypeError) as error:
+        raise HostFailed(f"{path} is not a release record") from error
+
+
+@dataclass(frozen=True, slots=True)
 class Releases:
     """The records of one environment."""
 
@@ -128,11 +159,12 @@ class Releases:
 
     def ids(self) -> list[str]:
         """Every release, oldest first; folders that hold no record yet are left out."""
-        return list(self._records())
+        return self.records().ids()
 
-    def _records(self) -> dict[str, bytes]:
+    def records(self) -> Records:
+        """All of them: one question, however many there are."""
         found = self.host.found_below(self.folder, RECORD)
-        return {name: data for name, data in found.items() if name.startswith("r")}
+        return Records(self.folder, {n: data for n, data in found.items() if n.startswith("r")})
 
     def next_id(self) -> str:
         """One more than the highest there ever was."""
@@ -141,18 +173,12 @@ class Releases:
 
     def get(self, release_id: str) -> Release:
         """Raises HostFailed when the record is missing or not one of ours."""
-        return self._parsed(release_id, self.host.read(self._record(release_id)))
-
-    def _parsed(self, release_id: str, data: bytes) -> Release:
-        try:
-            return Release.from_json(json.loads(data))
-        except (ValueError, KeyError, TypeError) as error:
-            path = self._record(release_id)
-            raise HostFailed(f"{path} is not a release record") from error
+        path = self._record(release_id)
+        return parsed(path, self.host.read(path))
 
     def all(self) -> list[Release]:
         """Oldest first."""
-        return [self._parsed(release_id, data) for release_id, data in self._records().items()]
+        return self.records().all()
 
     def put(self, release: Release) -> None:
         """Write the record."""

@@ -17,10 +17,10 @@ from stockctl.deploy import schema, switch
 from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.health import wait_healthy
-from stockctl.deploy.release import Release, ReleaseState
+from stockctl.deploy.release import Records, Release, ReleaseState
 from stockctl.deploy.rolling import roll_back
 from stockctl.deploy.site import Site
-from stockctl.deploy.standing import serving, well
+from stockctl.deploy.standing import serving_of, well
 from stockctl.deploy.tidy import tidy
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
@@ -64,26 +64,26 @@ def plan_rollback(site: Site, to: str | None, *, with_database: bool = False) ->
     then `back` means the recorded live one.
     """
     _ = site.service  # nothing to deploy is the better answer where there is nothing
-    live = site.releases.live()
-    if live is None:
+    standing, records = site.releases.standing(), site.releases.records()
+    if standing is None:
         raise Refused(
             f"nothing was deployed to {site.environment.name} yet: there is no way back",
             hint=f"stockctl deploy {site.environment.name}",
         )
-    running = serving(site)
+    live, running = records.get(standing.release), serving_of(site, records)
     if to is not None:
-        target = _named(site, to)
+        target = _named(records, to)
     elif running is None or running.id != live.id:
         target = live
-    elif live.previous is not None and live.previous in site.releases.ids():
-        target = site.releases.get(live.previous)
+    elif live.previous is not None and live.previous in records.ids():
+        target = records.get(live.previous)
     else:
         raise Refused(
             f"{live.id} is the oldest release that is kept: there is none before it",
             hint=f"stockctl deploy history {site.environment.name}",
         )
-    there = not site.rolling or well(site, target)  # its proxy may be gone
-    if running is not None and running.id == target.id == live.id and there:
+    serves = running is not None and running.id == target.id == live.id
+    if serves and (not site.rolling or well(site, target)):  # its proxy may be gone
         raise Refused(f"{target.id} serves already")
     if with_database:
         return RollbackPlan(target, running, live, schema.plan_way_back(site, target))
@@ -179,8 +179,8 @@ def _note_schema(error: BaseException, reverted: tuple[Reverted, ...]) -> None:
         )
 
 
-def _named(site: Site, release_id: str) -> Release:
-    good = [r for r in site.releases.all() if r.state is ReleaseState.FINISHED]
+def _named(records: Records, release_id: str) -> Release:
+    good = [r for r in records.all() if r.state is ReleaseState.FINISHED]
     for release in good:
         if release.id == release_id:
             return release

@@ -153,15 +153,17 @@ def roll_back(site: Site, target: Release, running: Release | None) -> None:
 def _change_over(site: Site, target: Release, running: Release | None) -> None:
     """Where what serves now is not healthy itself (the database is down, say), the target does
     not have to be: there is nothing to lose, and health would wait for something else."""
-    nothing_to_lose = running is None or not beside.healthy(site, running)
-    ready = beside.answers if nothing_to_lose else beside.healthy
-    if not ready(site, target):
-        with site.progress.step(f"start {target.id}"):
-            beside.start(site, target)
-            beside.wait_healthy(site, target, known=True, any_answer=nothing_to_lose)
+    seen = beside.look(site, target)
+    if not seen.healthy:
+        nothing_to_lose = running is None or not beside.look(site, running).healthy
+        if not (nothing_to_lose and seen.answers):
+            with site.progress.step(f"start {target.id}"):
+                beside.start(site, target)
+                beside.wait_healthy(site, target, known=True, any_answer=nothing_to_lose)
+            seen = beside.look(site, target)
     with site.progress.step("switch") as step:
         declare_for(site, target)
-        Traffic(site).route((beside.route(site, target),), target.health)
+        Traffic(site).route((beside.route_to(target, seen.found),), target.health)
         step.detail = f"{running.id if running else '?'} → {target.id}"
-    if not beside.healthy(site, target):
+    if not beside.look(site, target).healthy:
         site.progress.warn(f"{target.id} serves and is not healthy, as the release before it")

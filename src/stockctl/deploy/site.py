@@ -123,14 +123,15 @@ class Site:
 
     def is_live(self, release_id: str) -> bool:
         """Whether the record says that this release serves."""
-        live = self.releases.live()
-        return live is not None and live.id == release_id
+        standing = self.releases.standing()
+        return standing is not None and standing.release == release_id
 
     def require_live(self, expected: Release | None) -> None:
         """Raises PlanOutdated when another release went live since a plan was made."""
-        live = self.releases.live()
-        if (live.id if live else None) != (expected.id if expected else None):
+        standing = self.releases.standing()
+        live = standing.release if standing else None
+        if live != (expected.id if expected else None):
             raise PlanOutdated(
-                f"{live.id if live else 'nothing'} is live meanwhile, the plan is out of date",
+                f"{live or 'nothing'} is live meanwhile, the plan is out of date",
                 hint="Run the command again.",
             )

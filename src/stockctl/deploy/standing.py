@@ -5,7 +5,7 @@ from __future__ import annotations
 from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
 from stockctl.deploy import beside, handover
 from stockctl.deploy.comeback import through_restart
-from stockctl.deploy.release import Release
+from stockctl.deploy.release import Records, Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
 from stockctl.system.compose import Rendered
@@ -15,12 +15,17 @@ def serving(site: Site) -> Release | None:
     """The release that gets the requests: most of them by the proxy's configuration, else the one
     whose container is in the long-lived project. One that has ended counts too: whoever wants to
     go back from a release that crashed does not want it again."""
-    ids = site.releases.ids()
+    return serving_of(site, site.releases.records())
+
+
+def serving_of(site: Site, records: Records) -> Release | None:
+    """The same, of records that were read just now."""
     shares = Traffic(site).shares()
-    named = sorted(shares, key=lambda each: shares[each], reverse=True)
-    named += [c.release for c in site.released_containers() if c.release]
-    known = [name for name in named if name in ids]
-    return site.releases.get(known[0]) if known else None
+    known = records.ids()
+    named = [name for name in sorted(shares, key=shares.__getitem__, reverse=True) if name in known]
+    if not named:
+        named = [c.release for c in site.released_containers() if c.release in known]
+    return records.get(named[0]) if named else None
 
 
 def shares_of(site: Site) -> dict[str, int]:
@@ -36,7 +41,7 @@ def well(site: Site, release: Release) -> bool:
     """Whether it gets all the requests and answers them."""
     traffic = Traffic(site)
     routed = traffic.running() is not None and traffic.shares() == {release.id: 100}
-    return routed and beside.answers(site, release)
+    return routed and beside.look(site, release).answers
 
 
 def stand(site: Site, release: Release) -> None:
@@ -48,7 +53,7 @@ def stand(site: Site, release: Release) -> None:
         handover.take_over(site, release)
         return
     handover.remove_leftovers(site, release)
-    if not beside.answers(site, release):
+    if not beside.look(site, release).answers:
         with site.progress.step(f"start {release.id}"):
             beside.start(site, release)
             beside.wait_healthy(site, release, known=True)

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stockctl.core.command import Command
 from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed
 from stockctl.deploy.proxy import Proxy
 from stockctl.system import compose_release, haproxy
@@ -26,7 +26,12 @@ from stockctl.system.haproxy import Maintenance, Route, Tls
 from stockctl.system.host import content
 
 COMPOSE_S = 600.0  # its image may have to be fetched
-CHECK_S = 30.0
+CHECK_S = 20
+# seconds, container, file. What HAProxy says, and in the last line its exit code.
+_CHECK = """
+timeout "$1" docker exec "$2" haproxy -c -f "$3" 2>&1
+printf '\\n%s' "$?"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +65,28 @@ class Traffic(Proxy):
     def _text(self) -> str:
         return (content(self.site.host, self._config) or b"").decode()
 
-    def _rendered(self, routes: tuple[Route, ...], health: str) -> str:
+    def _read(self) -> dict[Path, bytes]:
+        """Its files, those of them that are there: one question."""
+        return self.site.host.found(self.document, self.site.maintenance_file, self._config)
+
+    def _rendered(self, routes: tuple[Route, ...], health: str, there: Mapping[Path, bytes]) -> str:
         """For the container as it was made: what the settings say now may not be mounted yet."""
         settings = self.site.environment
-        secured, tls = compose_release.tls_of(self.described()), None
+        secured, tls = compose_release.tls_of(there.get(self.document, b"")), None
         if secured is not None:
             folder, port = secured
             tls = Tls(port, settings.proxy.hsts, self._certificates(folder))
         drain_s = settings.deploy.drain_timeout
-        return haproxy.render(
-            routes, health=health, drain_s=drain_s, tls=tls, maintenance=self.maintenance()
-        )
+        closed = self._maintenance_in(there)
+        return haproxy.render(routes, health=health, drain_s=drain_s, tls=tls, maintenance=closed)
 
     def maintenance(self) -> Maintenance | None:
         """What `deploy maintenance --on` has noted; it outlasts deploys."""
+        return self._maintenance_in(self.site.host.found(self.site.maintenance_file))
+
+    def _maintenance_in(self, there: Mapping[Path, bytes]) -> Maintenance | None:
         path = self.site.maintenance_file
-        data = content(self.site.host, path)
+        data = there.get(path)
         if data is None:
             return None
         try:
@@ -97,15 +108,15 @@ class Traffic(Proxy):
         """Makes the proxy send requests there, starting it where it does not run. When this
         returns, every new connection goes there. What HAProxy rejects changes nothing; after any
         other failure the file names these routes, and they may be in force or not."""
-        text = self._rendered(routes, health)
+        there = self._read()
+        text = self._rendered(routes, health, there)
         running = self.running()
         if running is None:
             self._write(text)
             self._start()
-        elif text != self._text() or not self.loaded(text):
-            self._check(running, text)
-            self._write(text)
-            self.reload(text)
+        elif text != there.get(self._config, b"").decode() or not self.loaded(running, text):
+            self._put(running, text)
+            self.reload(running, text)
 
     def describe(self, rendered: Rendered) -> bytes:
         """The proxy as this configuration wants it. Raises ConfigurationError for what a proxy
@@ -178,14 +189,15 @@ class Traffic(Proxy):
 
     def prepare(self, routes: tuple[Route, ...], health: str) -> None:
         """Everything but the start: for a port that somebody else still holds."""
-        self._write(self._rendered(routes, health))
+        self._write(self._rendered(routes, health, self._read()))
         self.site.host.run(self.stack.create((PROXY,)), timeout_s=COMPOSE_S)
 
     def await_started(self) -> None:
         """Until a proxy that was just started has loaded what is on disk. Raises ToolFailed."""
-        if self.running() is None:
+        running = self.running()
+        if running is None:
             raise ToolFailed("the proxy does not start", details=self.last_words())
-        self.await_loaded(self._text())
+        self.await_loaded(running, self._text())
 
     def _write(self, text: str) -> None:
         self.site.host.write(self._config, text.encode())
@@ -195,19 +207,21 @@ class Traffic(Proxy):
         self.site.host.run(command, timeout_s=COMPOSE_S)
         self.await_started()
 
-    def _check(self, running: Container, text: str) -> None:
-        """Raises ToolFailed with HAProxy's own words, having changed nothing."""
-        candidate = self._config.with_name(haproxy.CANDIDATE)
-        self.site.host.write(candidate, text.encode())
+    def _put(self, running: Container, text: str) -> None:
+        """In the place of the configuration, once HAProxy has accepted it. Raises ToolFailed with
+        its own words, having changed nothing."""
+        host, candidate = self.site.host, self._config.with_name(haproxy.CANDIDATE)
+        host.write(candidate, text.encode())
         inside = f"{haproxy.FOLDER}/{haproxy.CANDIDATE}"
-        argv = ("docker", "exec", running.id, "haproxy", "-c", "-f", inside)
-        done = self.site.host.run(Command(argv), timeout_s=CHECK_S, check=False)
-        self.site.host.remove(candidate)
-        if not done.ok:
-            said = (done.stderr + done.stdout).strip()
+        answer = host.ask(_CHECK, str(CHECK_S), running.id, inside)
+        said, _, code = answer.rpartition("\n")
+        if code == "0":
+            host.rename(candidate, self._config)
+        else:
+            host.remove(candidate)
             rejects = "[ALERT]" in said  # else it was not even asked
             how = "HAProxy rejects the new" if rejects else "HAProxy could not be asked about its"
-            raise ToolFailed(f"{how} configuration", details=said)
+            raise ToolFailed(f"{how} configuration", details=said.strip())
 
     def take_down(self) -> None:
         """Removes the proxy: its port is free afterwards."""

@@ -93,16 +93,18 @@ class Engine:
             return False
         return True
 
-    def containers(self, project: str) -> tuple[Container, ...]:
-        """Every container of a compose project, running or not, but no one-off ones."""
-        return self._list(f"com.docker.compose.project={project}")
+    def containers(self, project: str, service: str | None = None) -> tuple[Container, ...]:
+        """Every container of a compose project, or of one service of it, running or not, but no
+        one-off ones. Each is a question of its own: whoever needs one service asks for that."""
+        of = (f"com.docker.compose.service={service}",) if service is not None else ()
+        return self._list(f"com.docker.compose.project={project}", *of)
 
     def beside(self, project: str) -> tuple[Container, ...]:
         """Every container that belongs to a compose project without being in it: its releases'."""
         return self._list(f"{PROJECT_LABEL}={project}")
 
-    def _list(self, label: str) -> tuple[Container, ...]:
-        wanted = [label, "com.docker.compose.oneoff=False"]
+    def _list(self, *labels: str) -> tuple[Container, ...]:
+        wanted = [*labels, "com.docker.compose.oneoff=False"]
         with _errors("list containers"):
             found = self._client.containers.list(
                 all=True,
@@ -183,7 +185,7 @@ class Engine:
     def signal(self, container_id: str, name: str) -> None:
         """Sends a signal to the first process of a container."""
         with _errors(f"send {name}"):
-            self._client.containers.get(container_id).kill(name)
+            self._client.api.kill(container_id, name)
 
     def processes(self, container_id: str) -> tuple[str, ...]:
         """The command line of each process in a container."""

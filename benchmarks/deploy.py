@@ -4,7 +4,8 @@
 side by side; then, for `rolling`: at least REQUESTS over deploys and rollbacks, how long a warm
 rollback takes from its command to the last request that the replaced release answered, and what a
 deploy takes beside image, start, health and watching; the same over SSH to 127.0.0.1, with a line
-that has no delay and with one that takes AWAY_S for each way.
+that has no delay and with one that takes AWAY_S for each way. Over SSH also how often a rollback
+goes there and back: what it costs over any distance.
 
 Generators: hey with keep-alive, hey with a connection for each request, and tests/load.py, whose
 slow requests take SLOW_S and which knows which version answered when. Needs hey, an engine, sshd.
@@ -14,23 +15,20 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.e2e.rolling.conftest import Shop, make, take_away
 from tests.load import Load
-from tests.remotes import Sshd, serve_ssh
+from tests.remotes import Sshd, Wire, serve_ssh, wire
 
 REQUESTS = 100_000
 SLOW_S = 2.0
@@ -130,12 +128,13 @@ class Times:
     overhead: list[float] = field(default_factory=list)
     rollback: list[float] = field(default_factory=list)
     command: list[float] = field(default_factory=list)
+    ways: list[int] = field(default_factory=list)  # there and back, of a rollback
 
 
 Enough = Callable[[Tally, Times], bool]
 
 
-def one_round(shop: Shop, version: str, times: Times) -> Tally:
+def one_round(shop: Shop, version: str, times: Times, line: Wire | None) -> Tally:
     """A deploy and the way back, under load."""
     with generators(shop, LONG_S) as tally:
         time.sleep(2)
@@ -145,9 +144,10 @@ def one_round(shop: Shop, version: str, times: Times) -> Tally:
         waits = sum(step["duration_s"] for step in steps if step["name"] in NOT_OURS)
         times.overhead.append(done.data["duration_s"] - waits)
         time.sleep(2)
-        began = time.monotonic()
+        ways, began = line.ways if line else 0, time.monotonic()
         back = shop.back()
         times.command.append(time.monotonic() - began)
+        times.ways.append(line.ways - ways if line else 0)
         assert back.code == 0, back.err
     assert tally.load is not None
     quick = [a.ended for a in tally.load.answers if a.version == version and a.kind != "slow"]
@@ -175,17 +175,17 @@ def _rounds(_: Tally, times: Times) -> bool:
 
 def measured(name: str, enough: Enough, *, ssh: bool = False, delay_s: float = 0.0) -> Tally:
     """Rounds until there are enough of them; prints what came of it."""
-    times, total = Times(), Tally()
+    times, total, line = Times(), Tally(), None
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         shop = make(Path(folder) / "project")
         if ssh:
             sshd = stack.enter_context(serve_ssh(Path(folder) / "sshd"))
-            port = stack.enter_context(delayed(sshd.port, delay_s)) if delay_s else sshd.port
-            live_there(shop, sshd, port)
+            line = stack.enter_context(wire(sshd.port, delay_s))
+            live_there(shop, sshd, line.port)
         try:
             rolling(shop)
             while not enough(total, times):
-                tally = one_round(shop, f"v{len(times.rollback) + 2}", times)
+                tally = one_round(shop, f"v{len(times.rollback) + 2}", times, line)
                 total.requests += tally.requests
                 total.failed += tally.failed
                 total.why += tally.why
@@ -196,6 +196,8 @@ def measured(name: str, enough: Enough, *, ssh: bool = False, delay_s: float = 0
     print(f"  {total.requests} requests, {total.failed} failed")
     print(f"  warm rollback, command to last answer of the replaced one: {spread(times.rollback)}")
     print(f"  the rollback's command itself: {spread(times.command)}")
+    if line is not None:
+        print(f"  ways there and back of a rollback: {min(times.ways)} to {max(times.ways)}")
     print(f"  deploy beside image, start, health, watch: {spread(times.overhead)}")
     return total
 
@@ -209,47 +211,6 @@ def live_there(shop: Shop, sshd: Sshd, port: int) -> None:
     host += f'directory = "{sshd.folder / "there"}"\n\n'
     toml = shop.root / "environments" / "staging.toml"
     toml.write_text(toml.read_text().replace("[deploy]\n", f"{host}[deploy]\n"))
-
-
-@contextmanager
-def delayed(port: int, delay_s: float) -> Iterator[int]:
-    """A port from where each byte takes so long to that one, and back."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=_accept, args=(listener, port, delay_s), daemon=True).start()
-        yield listener.getsockname()[1]
-
-
-def _accept(listener: socket.socket, port: int, delay_s: float) -> None:
-    with suppress(OSError):
-        while True:
-            near, _ = listener.accept()
-            far = socket.create_connection(("127.0.0.1", port))
-            for one, other in ((near, far), (far, near)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                on_its_way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
-                Thread(target=_take, args=(one, on_its_way, delay_s), daemon=True).start()
-                Thread(target=_hand_over, args=(other, on_its_way), daemon=True).start()
-
-
-def _take(source: socket.socket, on_its_way: SimpleQueue[tuple[float, bytes]], s: float) -> None:
-    data = b"any"
-    while data:
-        try:
-            data = source.recv(1 << 16)
-        except OSError:
-            data = b""
-        on_its_way.put((time.monotonic() + s, data))
-
-
-def _hand_over(target: socket.socket, on_its_way: SimpleQueue[tuple[float, bytes]]) -> None:
-    with suppress(OSError):
-        while True:
-            due, data = on_its_way.get()
-            time.sleep(max(0.0, due - time.monotonic()))
-            if not data:
-                target.shutdown(socket.SHUT_RDWR)
-                return
-            target.sendall(data)
 
 
 def spread(seconds: list[float]) -> str:

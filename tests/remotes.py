@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -164,12 +165,19 @@ def _clock(ahead: str) -> str:
     return f" LD_PRELOAD={found[0]} FAKETIME={ahead}"
 
 
-class Wire:
-    """A way to a port of this machine that somebody can cut, as a network does that drops packets:
-    nothing comes through any more, and nobody is told. Nothing is closed or refused."""
+Way = SimpleQueue[tuple[float, bytes]]  # bytes, and when they are there
 
-    def __init__(self, to: int) -> None:
+
+class Wire:
+    """A way to a port of this machine that takes its time, and that somebody can cut, as a network
+    does that drops packets: nothing comes through any more, and nobody is told. Nothing is closed
+    or refused. It counts the ways there and back: how often who connected spoke after they had
+    heard something."""
+
+    def __init__(self, to: int, delay_s: float) -> None:
         self._to, self._cut, self._ends = to, threading.Event(), list[socket.socket]()
+        self._delay_s, self._heard = delay_s, True
+        self.ways = 0
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._door.getsockname()[1]
         threading.Thread(target=self._let_in, daemon=True).start()
@@ -195,21 +203,45 @@ class Wire:
     def _join(self, near: socket.socket) -> None:
         far = socket.create_connection(("127.0.0.1", self._to))
         self._ends.append(far)
-        for pair in ((near, far), (far, near)):
-            threading.Thread(target=self._carry, args=pair, daemon=True).start()
+        for end in (near, far):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for one, other, there in ((near, far, True), (far, near, False)):
+            under_way = SimpleQueue[tuple[float, bytes]]()
+            for act, end in ((self._take, one), (self._hand_over, other)):
+                threading.Thread(target=act, args=(end, under_way, there), daemon=True).start()
 
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+    def _take(self, end: socket.socket, under_way: Way, there: bool) -> None:
+        data = b"any"
+        while data:
+            try:
+                data = end.recv(1 << 16)
+            except OSError:
+                data = b""
+            if there and data and self._heard:
+                self._heard = False
+                self.ways += 1
+            if self._cut.is_set():
+                data = b""
+            under_way.put((time.monotonic() + self._delay_s, data))
+
+    def _hand_over(self, end: socket.socket, under_way: Way, there: bool) -> None:
         with suppress(OSError):
-            while data := one.recv(1 << 16):
+            while True:
+                due, data = under_way.get()
+                time.sleep(max(0.0, due - time.monotonic()))
                 if self._cut.is_set():
                     return
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
+                if not data:
+                    end.shutdown(socket.SHUT_WR)
+                    return
+                self._heard = self._heard or not there
+                end.sendall(data)
 
 
 @contextmanager
-def wire(to: int) -> Iterator[Wire]:
-    made = Wire(to)
+def wire(to: int, delay_s: float = 0.0) -> Iterator[Wire]:
+    """`delay_s`: for each of the two ways."""
+    made = Wire(to, delay_s)
     try:
         yield made
     finally:

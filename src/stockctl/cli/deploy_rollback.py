@@ -52,10 +52,9 @@ def rollback(
     Where a contract migration has taken away what that release needs it is refused;
     `--with-database` runs the recorded down scripts first, newest first, after a backup.
     """
+    opened = open_environment(session, name, needs=RELEASES, changes=True)  # it connects meanwhile
     from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.rollback import WithDatabase, plan_rollback, rollback
-
-    opened = open_environment(session, name, needs=RELEASES, changes=True)
 
     def attempt(left_s: float) -> Result:
         todo = plan_rollback(site, to, with_database=with_database)

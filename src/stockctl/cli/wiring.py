@@ -142,6 +142,8 @@ class Opened:
         if not looking:
             self.prepare()
         engine = Engine(at=self.host.engine, require=self.host.require)
+        if self.environment.host.ssh is not None and not looking:
+            engine.begin()
         try:
             yield Site(
                 environment=self.environment,
@@ -174,11 +176,13 @@ def open_environment(
         require_sound(session, name)
     loaded = load(session.project(), name, os.environ, needs)
     session.output.redactor.learn(loaded.secrets())
+    host = _host(loaded)
+    if changes:
+        host.begin()
     if changes and needs is not ALL:
         report_unsound(session, name)
     elif loaded.beside:
         session.output.findings(loaded.beside)
-    host = _host(loaded)
     directory = loaded.environment.host.directory
     redactor, report = session.output.redactor, session.reporter
     journal = Journal(host, directory, name, _clock(session, loaded, host), redactor, report)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from stockctl.core.errors import EngineUnavailable, StockctlError, ToolFailed
@@ -54,14 +55,16 @@ class Engine:
         self._at = at
         self._require = require
         self._connected: DockerClient | None = None
+        self._mutex = threading.Lock()
 
     @property
     def _client(self) -> DockerClient:
         if self._require is not None:
             self._require()
-        if self._connected is None:
-            self._connected = self._connect(self._timeout_s)
-        return self._connected
+        with self._mutex:
+            if self._connected is None:
+                self._connected = self._connect(self._timeout_s)
+            return self._connected
 
     def _connect(self, timeout_s: int) -> DockerClient:
         load_sdk()
@@ -73,6 +76,17 @@ class Engine:
             if self._at is not None:
                 return connect(self._at, timeout_s)
             return docker.from_env(timeout=timeout_s)
+
+    def begin(self) -> None:
+        """Connects on a thread beside us. What goes wrong is told to whoever asks something."""
+        if "paramiko" not in sys.modules:
+            load_sdk()
+
+        def connect() -> None:
+            with suppress(Exception):
+                _ = self._client
+
+        threading.Thread(target=connect, daemon=True).start()
 
     def close(self) -> None:
         """Let go of the connection."""

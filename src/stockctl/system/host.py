@@ -98,6 +98,9 @@ class Host(Protocol):
     def holder(self, path: Path) -> str | None:
         """Who holds the lock at this moment; None when it is free."""
 
+    def begin(self) -> None:
+        """It will be needed: what takes time is begun beside us. Raises nothing."""
+
     def require(self) -> None:
         """Raises HostFailed where it cannot be reached, with the reason."""
 

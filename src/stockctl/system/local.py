@@ -158,6 +158,9 @@ class LocalHost:
         finally:
             os.close(descriptor)
 
+    def begin(self) -> None:
+        """There is nothing to begin."""
+
     def require(self) -> None:
         """We are on it."""
 

@@ -22,7 +22,7 @@ from stockctl.system.host import Holder
 from stockctl.system.running import OnLine, Running, run
 from stockctl.system.ssh_address import Target
 from stockctl.system.ssh_connection import CLOSE_S, Connection
-from stockctl.system.ssh_line import answering, end_input
+from stockctl.system.ssh_line import answering, end_input, load_paramiko
 from stockctl.system.ssh_process import RemoteChild
 from stockctl.system.ssh_shell import Shells
 from stockctl.system.tunnel import Tunnels
@@ -52,6 +52,16 @@ class SshHost:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def begin(self) -> None:
+        """Connects on a thread beside us. What goes wrong is told to whoever needs the line."""
+        load_paramiko()
+
+        def connect() -> None:
+            with suppress(Exception):
+                self._shells.begin()
+
+        threading.Thread(target=connect, daemon=True).start()
 
     def close(self) -> None:
         """What still runs there is ended; locks are free."""

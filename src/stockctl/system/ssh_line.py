@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
 CONNECT_S = 20.0
 KEEPALIVE_S = 15  # so that a line that died without a word is noticed
 WINDOW = 8 << 20  # bytes under way on one channel; paramiko's 2 MB throttle a line with latency
+
+
+def load_paramiko() -> None:
+    """Imports it, but not `invoke`, half of the time that it takes: paramiko goes on without it,
+    and needs it for `Match exec` in an ssh_config only (paramiko/config.py). To be called on the
+    main thread before others may import either."""
+    if "paramiko" in sys.modules:
+        return
+    spared = "invoke" not in sys.modules
+    if spared:
+        sys.modules["invoke"] = None  # type: ignore[assignment]
+    try:
+        import paramiko  # noqa: F401
+    finally:
+        if spared:
+            del sys.modules["invoke"]
 
 
 class Line:
@@ -109,6 +126,7 @@ class Line:
 def _connect(
     target: Target, address: Address, carrier: Channel | None, clients: list[SSHClient]
 ) -> SSHClient:
+    load_paramiko()
     import paramiko
 
     # what it tells on standard error, from a thread of its own, is raised here as well

@@ -92,6 +92,10 @@ class Shells:
         self._give_back(shell)
         return answer
 
+    def begin(self) -> None:
+        """Makes one, for who asks first."""
+        self._give_back(self._take(self._line()))
+
     def _take(self, line: Line) -> Shell:
         with self._mutex:
             while self._waiting:

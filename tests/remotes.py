@@ -42,6 +42,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 AllowTcpForwarding yes
 Subsystem sftp internal-sftp
+LogLevel VERBOSE
 SetEnv HOME={folder}{more}
 """
 # bash reads it for each command that sshd starts; many a person's says something.
@@ -95,6 +96,11 @@ class Sshd:
     @property
     def target(self) -> Target:
         return Target(self.address, self.known_hosts, self.key)
+
+    def said(self, text: str) -> int:
+        """How often its log holds this: `Accepted publickey` of a connection, `Starting session`
+        of a program or a shell in one."""
+        return (self.folder / "log").read_text(errors="replace").count(text)
 
     def cut(self) -> None:
         """Every line that is open: its end, as of a network that is gone, is closed at once."""
@@ -169,13 +175,13 @@ Way = SimpleQueue[tuple[float, bytes]]  # bytes, and when they are there
 
 
 class Wire:
-    """A way to a port of this machine that takes its time, and that somebody can cut, as a network
+    """A way to a port that takes its time, and that somebody can cut, as a network
     does that drops packets: nothing comes through any more, and nobody is told. Nothing is closed
     or refused. It counts the ways there and back: how often who connected spoke after they had
     heard something."""
 
-    def __init__(self, to: int, delay_s: float) -> None:
-        self._to, self._cut, self._ends = to, threading.Event(), list[socket.socket]()
+    def __init__(self, to: int, delay_s: float, host: str) -> None:
+        self._host, self._to, self._cut, self._ends = host, to, threading.Event(), []
         self._delay_s, self._heard = delay_s, True
         self.ways = 0
         self._door = socket.create_server(("127.0.0.1", 0))
@@ -201,7 +207,7 @@ class Wire:
                     self._join(near)
 
     def _join(self, near: socket.socket) -> None:
-        far = socket.create_connection(("127.0.0.1", self._to))
+        far = socket.create_connection((self._host, self._to))
         self._ends.append(far)
         for end in (near, far):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -239,9 +245,9 @@ class Wire:
 
 
 @contextmanager
-def wire(to: int, delay_s: float = 0.0) -> Iterator[Wire]:
+def wire(to: int, delay_s: float = 0.0, *, host: str = "127.0.0.1") -> Iterator[Wire]:
     """`delay_s`: for each of the two ways."""
-    made = Wire(to, delay_s)
+    made = Wire(to, delay_s, host)
     try:
         yield made
     finally:

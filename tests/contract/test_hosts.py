@@ -478,6 +478,10 @@ def test_remove_takes_files_folders_and_nothing(host: Host, tmp_path: Path) -> N
     host.remove(tmp_path / "folder")
     host.remove(tmp_path / "folder")
     assert not host.exists(tmp_path / "folder")
+    for name in ("a", "b"):
+        host.write(tmp_path / name / "file", b"")
+    host.remove(tmp_path / "a" / "file", tmp_path / "gone", tmp_path / "a", tmp_path / "b")
+    assert host.names(tmp_path) == []
 
 
 def test_remove_takes_a_link_and_not_what_it_points_at(host: Host, tmp_path: Path) -> None:

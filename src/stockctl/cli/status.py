@@ -48,7 +48,7 @@ def status(
     if watch and session.as_json:
         raise UsageError("--watch and --json: one document is printed, once")
     from stockctl.deploy.overview.questions import Memory
-    from stockctl.system.engine import load_sdk
+    from stockctl.system.engine_sdk import load_sdk
 
     opened = open_environment(session, name, needs=RECORDS)
     if opened.environment.service is not None:

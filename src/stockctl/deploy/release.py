@@ -207,11 +207,10 @@ class Releases:
         except (ValueError, KeyError, TypeError) as error:
             raise HostFailed(f"{path} is not a record of the live release") from error
 
-    def served_s(self) -> float | None:
-        """For how long the live release has been that; None where there is none, or it was found
-        and not deployed. By one clock, the host's: who deployed and who asks may have others,
-        hours or years apart."""
-        standing = self.standing()
+    def served_s(self, standing: Standing | None) -> float | None:
+        """For how long what stands, read just now, has done so; None where nothing does, or it was
+        found and not deployed. By one clock, the host's: who deployed and who asks may have
+        others, hours or years apart."""
         if standing is None or standing.since is None:
             return None
         script = 'echo $(( $(date +%s) - $(stat -c %Y "$1") ))'
@@ -231,6 +230,5 @@ class Releases:
     def forget(self, release_id: str) -> None:
         """Remove a release's files, the one with secrets first: without its record the folder
         would not be found again."""
-        self.host.remove(self.compose_file(release_id))
-        self.host.remove(self.project_file(release_id))
-        self.host.remove(self.folder / release_id)
+        secret = (self.compose_file(release_id), self.project_file(release_id))
+        self.host.remove(*secret, self.folder / release_id)

@@ -144,7 +144,8 @@ def _require_records(site: Site) -> None:
     if site.releases.all():
         return
     project = site.environment.project
-    found = {c.release for c in site.engine.beside(project) if c.status == "running" and c.release}
+    states = site.engine.beside_states(project)
+    found = {release for release, status in states if status == "running"}
     if found:
         raise Refused(
             f"{', '.join(sorted(found))} runs, and {site.directory} has no record of any release",

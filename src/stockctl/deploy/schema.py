@@ -159,7 +159,7 @@ def _closed(site: Site, chosen: Sequence[Migration], live: Release) -> tuple[Rel
 def _refuse_in_soak(site: Site, live: Release) -> None:
     """While the release before runs on for a way back in seconds, nothing closes that way."""
     standing = site.releases.standing()
-    served_s = site.releases.served_s()
+    served_s = site.releases.served_s(standing)
     if not site.rolling or standing is None or served_s is None or not standing.replaced:
         return
     left_s = site.environment.deploy.soak - served_s

@@ -93,20 +93,19 @@ def _beyond_keep(facts: Facts, untouched: set[str]) -> list[str]:
 def facts(site: Site) -> Facts:
     """As they are now."""
     found: dict[str, bool] = {}
-    for container in site.engine.beside(site.environment.project):
-        if container.release:
-            runs = container.status not in ("exited", "dead", "created")
-            found[container.release] = found.get(container.release, False) or runs
+    for release, status in site.engine.beside_states(site.environment.project):
+        found[release] = found.get(release, False) or status not in ("exited", "dead", "created")
+    standing = site.releases.standing()
     settings = site.environment.deploy
     return Facts(
         beside=found,
         records=site.releases.all(),
-        standing=site.releases.standing(),
+        standing=standing,
         shares=Traffic(site).shares(),
         rolling=settings.strategy == "rolling",
         soak_s=settings.soak,
         keep=settings.keep,
-        served_s=site.releases.served_s(),
+        served_s=site.releases.served_s(standing),
     )
 
 

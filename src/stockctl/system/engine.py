@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from stockctl.core.errors import EngineUnavailable, StockctlError, ToolFailed
-from stockctl.system.compose import PROJECT_LABEL
+from stockctl.core.errors import StockctlError, ToolFailed
+from stockctl.system.compose import PROJECT_LABEL, RELEASE_LABEL
 from stockctl.system.container import Container, LogLine, Usage, container_of, usage_of
+from stockctl.system.engine_sdk import errors, load_sdk
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 TIMEOUT_S = 60
 SILENT_S = 30 * 86400
-_HINT = "Is it running, and may you use it? stockctl doctor ENV"
-
-
-def load_sdk() -> None:
-    """Imports the SDK, but not paramiko, which takes another 200 ms, unless $DOCKER_HOST wants
-    ssh: the SDK goes on without it (docker/transport/__init__.py). To be called on the main
-    thread before others may import paramiko."""
-    if "docker" in sys.modules:
-        return
-    spared = "paramiko" not in sys.modules and not os.environ.get("DOCKER_HOST", "").startswith(
-        "ssh"
-    )
-    if spared:
-        sys.modules["paramiko"] = None  # type: ignore[assignment]
-    try:
-        import docker  # noqa: F401
-    finally:
-        if spared:
-            del sys.modules["paramiko"]
 
 
 class Engine:
@@ -72,7 +52,7 @@ class Engine:
 
         from stockctl.system.engine_line import connect
 
-        with _errors("reach the Docker engine"):
+        with errors("reach the Docker engine"):
             if self._at is not None:
                 return connect(self._at, timeout_s)
             return docker.from_env(timeout=timeout_s)
@@ -95,13 +75,13 @@ class Engine:
 
     def version(self) -> str:
         """The engine's version. Raises EngineUnavailable."""
-        with _errors("reach the Docker engine"):
+        with errors("reach the Docker engine"):
             return str(self._client.version()["Version"])
 
     def answers(self) -> bool:
         """Whether it takes a new connection, which one that is shutting down does not."""
         try:
-            with closing(self._connect(self._timeout_s)) as client, _errors("reach the engine"):
+            with closing(self._connect(self._timeout_s)) as client, errors("reach the engine"):
                 client.ping()
         except StockctlError:
             return False
@@ -117,9 +97,17 @@ class Engine:
         """Every container that belongs to a compose project without being in it: its releases'."""
         return self._list(f"{PROJECT_LABEL}={project}")
 
+    def beside_states(self, project: str) -> tuple[tuple[str, str], ...]:
+        """The same, of each that has one its release and status: a single question."""
+        labels = [f"{PROJECT_LABEL}={project}", "com.docker.compose.oneoff=False"]
+        with errors("list containers"):
+            found = self._client.api.containers(all=True, filters={"label": labels})
+        named = ((each["Labels"].get(RELEASE_LABEL), str(each["State"])) for each in found)
+        return tuple((release, status) for release, status in named if release)
+
     def _list(self, *labels: str) -> tuple[Container, ...]:
         wanted = [*labels, "com.docker.compose.oneoff=False"]
-        with _errors("list containers"):
+        with errors("list containers"):
             found = self._client.containers.list(
                 all=True,
                 filters={"label": wanted},
@@ -129,13 +117,13 @@ class Engine:
 
     def logs(self, container_id: str, lines: int) -> str:
         """The last lines that a container wrote."""
-        with _errors("read a container's log"):
+        with errors("read a container's log"):
             raw: bytes = self._client.containers.get(container_id).logs(tail=lines)
             return raw.decode(errors="replace")
 
     def log(self, container_id: str, lines: int) -> tuple[LogLine, ...]:
         """The same, each with the engine's time, which sorts as text."""
-        with _errors("read a container's log"):
+        with errors("read a container's log"):
             container = self._client.containers.get(container_id)
             raw: bytes = container.logs(tail=lines, timestamps=True)
         pairs = (each.partition(" ") for each in raw.decode(errors="replace").splitlines())
@@ -144,7 +132,7 @@ class Engine:
     def follow(self, container_id: str, lines: int) -> Iterator[str]:
         """The last lines, and what comes, until the container ends; over a connection of its own,
         since a container may be silent for longer than an engine may."""
-        with closing(self._connect(SILENT_S)) as client, _errors("read a container's log"):
+        with closing(self._connect(SILENT_S)) as client, errors("read a container's log"):
             container = client.containers.get(container_id)
             rest = b""
             for piece in container.logs(tail=lines, stream=True, follow=True):
@@ -157,7 +145,7 @@ class Engine:
         """The digests of an image's layers from the bottom up; empty where it is not there."""
         from docker.errors import ImageNotFound
 
-        with _errors("look at an image"):
+        with errors("look at an image"):
             try:
                 attributes = self._client.images.get(image_id).attrs
             except ImageNotFound:
@@ -166,20 +154,20 @@ class Engine:
 
     def label(self, image_id: str, name: str) -> str | None:
         """What an image says of itself."""
-        with _errors("look at an image"):
+        with errors("look at an image"):
             labels = self._client.images.get(image_id).labels or {}
             return str(labels[name]) if name in labels else None
 
     def address(self, container_id: str) -> str | None:
         """Where this machine reaches it without a published port; None while it does not run."""
-        with _errors("look at a container"):
+        with errors("look at a container"):
             container = self._client.containers.get(container_id)
         networks = container.attrs["NetworkSettings"]["Networks"].values()
         return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), None)
 
     def usage(self, container_id: str) -> Usage:
         """What it takes of the machine. Raises ToolFailed for one that has ended."""
-        with _errors("measure a container"):
+        with errors("measure a container"):
             found = self._client.api.stats(container_id, stream=False, one_shot=True)
             limits = self._client.api.inspect_container(container_id)["HostConfig"]
         try:
@@ -189,7 +177,7 @@ class Engine:
 
     def environment(self, container_id: str) -> dict[str, str]:
         """The variables that a container was given, without those that its image brings."""
-        with _errors("look at a container"):
+        with errors("look at a container"):
             container = self._client.containers.get(container_id)
             image = self._client.images.get(container.attrs["Image"])
         own = container.attrs["Config"]["Env"] or []
@@ -198,12 +186,12 @@ class Engine:
 
     def signal(self, container_id: str, name: str) -> None:
         """Sends a signal to the first process of a container."""
-        with _errors(f"send {name}"):
+        with errors(f"send {name}"):
             self._client.api.kill(container_id, name)
 
     def processes(self, container_id: str) -> tuple[str, ...]:
         """The command line of each process in a container."""
-        with _errors("list a container's processes"):
+        with errors("list a container's processes"):
             found = self._client.containers.get(container_id).top(ps_args="-o pid,args")
             return tuple(row[1] for row in found["Processes"] or ())
 
@@ -213,7 +201,7 @@ class Engine:
         """Makes a named volume where there is none."""
         from docker.errors import NotFound
 
-        with _errors("make a volume"):
+        with errors("make a volume"):
             try:
                 self._client.volumes.get(name)
             except NotFound:
@@ -223,7 +211,7 @@ class Engine:
         """The id of an image that this engine has, else None."""
         from docker.errors import ImageNotFound
 
-        with _errors("look for an image"):
+        with errors("look for an image"):
             try:
                 return str(self._client.images.get(reference).id)
             except ImageNotFound:
@@ -231,14 +219,14 @@ class Engine:
 
     def tag(self, image_id: str, repository: str, tag: str) -> None:
         """Gives an image one more name, which keeps it from being pruned."""
-        with _errors("name an image"):
+        with errors("name an image"):
             self._client.images.get(image_id).tag(repository, tag)
 
     def untag(self, reference: str) -> None:
         """Takes the name away; the image goes with its last name, unless a container uses it."""
         from docker.errors import APIError, ImageNotFound
 
-        with _errors("remove an image's name"):
+        with errors("remove an image's name"):
             try:
                 self._client.images.remove(reference)
             except ImageNotFound:
@@ -246,31 +234,3 @@ class Engine:
             except APIError as error:
                 if error.status_code != 409:  # 409: a container still uses it
                     raise
-
-
-@contextmanager
-def _errors(doing: str) -> Iterator[None]:
-    load_sdk()
-    from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException
-
-    try:
-        yield
-    except APIError as error:
-        said = error.explanation or str(error)
-        raise ToolFailed(f"the Docker engine cannot {doing}: {said}") from error
-    except (DockerException, RequestException) as error:
-        _let_go(error)
-        raise EngineUnavailable(
-            "the Docker engine does not answer", details=str(error), hint=_HINT
-        ) from error
-
-
-def _let_go(error: BaseException) -> None:
-    """A socket that the SDK could not connect is in a variable of its frames
-    (docker/transport/unixconn.py), and they are in a cycle with the error: it would be open until
-    Python looks for cycles, which it seldom does here."""
-    each: BaseException | None = error
-    while each is not None:
-        traceback.clear_frames(each.__traceback__)
-        each = each.__context__

@@ -89,8 +89,9 @@ class Host(Protocol):
     def rename(self, path: Path, to: Path) -> None:
         """In the same folder, in the place of what has that name; on disk when this returns."""
 
-    def remove(self, path: Path) -> None:
-        """A file or a folder with all that is in it; fine when there is none."""
+    def remove(self, *paths: Path) -> None:
+        """Files, and folders with all that is in them, one after the other; fine where there is
+        none."""
 
     def lock(self, path: Path, holder: Holder) -> AbstractContextManager[None]:
         """Hold it for the block. Raises Locked, naming the holder. Dies with its process."""

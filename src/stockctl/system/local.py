@@ -133,12 +133,13 @@ class LocalHost:
             path.rename(to)
             _sync_folder(to.parent)
 
-    def remove(self, path: Path) -> None:
-        with _files(f"remove {path}"):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+    def remove(self, *paths: Path) -> None:
+        for path in paths:
+            with _files(f"remove {path}"):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self, path: Path, holder: Holder) -> Iterator[None]:

@@ -134,8 +134,9 @@ class SshHost:
         names = (str(path), str(to), str(to.parent))
         self._do(f"rename {path}", ssh_scripts.RENAME, *names)
 
-    def remove(self, path: Path) -> None:
-        self._do(f"remove {path}", ssh_scripts.REMOVE, str(path))
+    def remove(self, *paths: Path) -> None:
+        names = tuple(map(str, paths))
+        self._do(f"remove {', '.join(names)}", ssh_scripts.REMOVE, *names)
 
     @contextmanager
     def lock(self, path: Path, holder: Holder) -> Iterator[None]:

@@ -142,7 +142,10 @@ done
 # path, name to be, folder of both.
 RENAME = 'mv -fT -- "$1" "$2" && sync -- "$3"'
 
-REMOVE = 'exec rm -rf -- "$1"'
+# One after the other: rm itself goes on where one cannot be removed.
+REMOVE = """
+for path; do rm -rf -- "$path" || exit 1; done
+"""
 
 # folder, path, note. Held until standard input ends: we let go, or are gone.
 LOCK = """

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.rolling.conftest import IMAGE, Shop, make
 from tests.machine import Machine, serve_machine
+from tests.remotes import Wire, wire
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
 
@@ -47,6 +48,21 @@ def project(machine: Machine, root: Path) -> Iterator[Shop]:
     images = machine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", kept).split()
     if images:
         machine.docker("image", "rm", "--force", *images)
+
+
+@contextmanager
+def over_a_wire(machine: Machine, shop: Shop) -> Iterator[Wire]:
+    """The project reaches the machine through a wire that counts, for as long as the block runs."""
+    toml, known = (shop.root / "environments" / name for name in ("staging.toml", "known_hosts"))
+    before, sshd = (toml.read_text(), known.read_text()), machine.sshd
+    with wire(sshd.port, host=sshd.host) as line:
+        toml.write_text(before[0].replace(f"{sshd.host}:{sshd.port}", f"127.0.0.1:{line.port}"))
+        known.write_text(
+            before[1].replace(f"[{sshd.host}]:{sshd.port}", f"[127.0.0.1]:{line.port}")
+        )
+        yield line
+    toml.write_text(before[0])
+    known.write_text(before[1])
 
 
 def serves(machine: Machine, shop: Shop) -> str:

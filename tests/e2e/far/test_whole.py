@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.far.conftest import deployed, serves
+from tests.e2e.far.conftest import deployed, over_a_wire, serves
 from tests.e2e.rolling.conftest import IMAGE, Shop
 from tests.e2e.rolling.test_tls import certificate
 from tests.machine import Machine
 from tests.remotes import serve_ssh
+
+MOST_SESSIONS = 4  # the lock, the engine, a shell for questions, and one where two ask at once
+MOST_WAYS = 90  # 55 where the proxy loads its configuration at once; it is asked until it has
 
 SECURELY = """
 import ssl, sys, urllib.request as u
@@ -52,8 +55,21 @@ def test_an_image_is_sent_and_of_the_next_one_only_what_is_new(
     assert far.ok("deploy", "exec", "staging", "--", "cat", "/hello").out == "hello\n"
     third = deployed(far, "v3")
     assert "sent to" not in third  # the engine there has it
-    assert far.back().code == 0
+    _goes_back_at_once(machine, far)
     assert serves(machine, far) == "v2"
+
+
+def _goes_back_at_once(machine: Machine, far: Shop) -> None:
+    """Over a line where each way takes its time a rollback is as fast as it has few of them. A
+    session for each question was forty of them, and three times as many ways."""
+    texts = ("Accepted publickey", "Starting session")
+    before = [machine.sshd.said(text) for text in texts]
+    with over_a_wire(machine, far) as line:
+        assert far.back().code == 0
+    connections, sessions = (machine.sshd.said(t) - n for t, n in zip(texts, before, strict=True))
+    assert connections == 1
+    assert sessions <= MOST_SESSIONS
+    assert 10 < line.ways <= MOST_WAYS
 
 
 def test_a_build_of_a_commit_is_made_here(machine: Machine, far: Shop) -> None:

@@ -16,7 +16,7 @@ from stockctl.deploy.schema import _refuse_in_soak
 def site(served_s: float | None, standing: Standing | None, *, rolling: bool = True) -> Any:
     return SimpleNamespace(
         rolling=rolling,
-        releases=SimpleNamespace(standing=lambda: standing, served_s=lambda: served_s),
+        releases=SimpleNamespace(standing=lambda: standing, served_s=lambda _: served_s),
         environment=SimpleNamespace(deploy=SimpleNamespace(soak=600.0)),
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stockctl.backup.create import CreateOptions, create
-from stockctl.backup.manifest import Backup
+from typing import TYPE_CHECKING
+
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import ConfigurationError, DatabaseFailed
 from stockctl.core.progress import Progress
@@ -13,6 +13,9 @@ from stockctl.env.model import Environment
 from stockctl.system.clients_here import client_host
 from stockctl.system.journal_file import Journal
 from stockctl.system.postgres import Database
+
+if TYPE_CHECKING:  # a rollback needs none of it
+    from stockctl.backup.manifest import Backup
 
 
 def back_up(
@@ -26,6 +29,8 @@ def back_up(
     pinned: bool = False,
 ) -> Backup:
     """Makes one and returns it, verified. Raises what `stockctl.backup.create` raises."""
+    from stockctl.backup.create import CreateOptions, create
+
     if environment.backup.exposed:  # which no warning may let through
         raise ConfigurationError(
             "backup.store is on another machine, and there are no recipients",

@@ -7,12 +7,11 @@ a deploy applied only what the previous release tolerates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import Refused, StockctlError, Unhealthy, UsageError
 from stockctl.db.plan import RollbackPlan as SchemaBack
-from stockctl.db.runner import Reverted
-from stockctl.db.runner import rollback as db_rollback
 from stockctl.deploy import schema, switch
 from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.events import Happening, ask, reason, tell
@@ -24,6 +23,9 @@ from stockctl.deploy.standing import serving_of, well
 from stockctl.deploy.tidy import tidy
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
+
+if TYPE_CHECKING:  # what takes a schema back is imported when one is
+    from stockctl.db.runner import Reverted
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ def _take_schema_back(
     settings = site.environment.database
     if plan.schema is None or how is None or site.database is None or settings is None:
         return ()
+    from stockctl.db.runner import rollback as db_rollback
+
     if how.backup:
         label = f"before rollback to {plan.target.id}"
         back_up_step(site.environment, site.database, how.store, site.journal, site.progress, label)

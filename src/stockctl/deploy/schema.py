@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import DatabaseUnreachable, Refused
@@ -16,12 +17,14 @@ from stockctl.core.units import format_duration
 from stockctl.db.ledger import Entry, Status, read_status
 from stockctl.db.migration import Migration, Phase
 from stockctl.db.plan import MigratePlan, RollbackPlan, plan_migrate, plan_rollback
-from stockctl.db.runner import Applied, migrate
 from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
 from stockctl.deploy.turn import turn
+
+if TYPE_CHECKING:  # a rollback only looks
+    from stockctl.db.runner import Applied
 
 
 def expand_plan(site: Site) -> MigratePlan | None:
@@ -53,6 +56,8 @@ def prepare(site: Site, store: Store, release: Release, *, backup: bool) -> Rele
 
 
 def _apply(site: Site, plan: MigratePlan) -> tuple[Applied, ...]:
+    from stockctl.db.runner import migrate
+
     settings = site.environment.database
     assert site.database is not None and settings is not None
     return migrate(

@@ -17,6 +17,7 @@ from stockctl.core.errors import ConfigurationError
 
 # What a job would miss: where tools and keys are. Values of secrets come from the env file.
 HANDED_ON = ("PATH", "HOME", "DOCKER_HOST", "STOCKCTL_IDENTITY_FILE", "XDG_CONFIG_HOME")
+_SETTING = re.compile(r"""\s*(["']?)(?P<name>[A-Za-z_]\w*)\1\s*=(?P<value>.*)""")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -40,6 +41,16 @@ class Job:
         start = (str(self.program), "--root", str(self.root), "-q", "--no-input", "backup")
         name = self.environment
         return ((*start, "create", name), (*start, "prune", name, "--confirm", name))
+
+    def check(self) -> tuple[str, ...]:
+        """Only looks whether they would find what they need."""
+        return (str(self.program), "--root", str(self.root), *self.checking)
+
+    @property
+    def checking(self) -> tuple[str, ...]:
+        """What of it comes after the project."""
+        verb = ("backup", "schedule", self.environment, "--check")
+        return ("--json", "--no-input", *verb)
 
 
 def job(
@@ -65,10 +76,29 @@ def marker(job: Job) -> str:
 
 def cron_line(job: Job) -> str:
     """The times and one shell command; two never overlap, since both take the backup lock."""
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in job.variables.items())
-    first, second = (shlex.join(command) for command in job.commands())
-    work = f"export {variables}; {first} && {second}" if variables else f"{first} && {second}"
+    work = _exporting(job, " && ".join(shlex.join(command) for command in job.commands()))
     return f"{job.calendar} {work}".replace("%", r"\%")
+
+
+def cron_check(job: Job) -> str:
+    """For the shell: what looks as that line would, with the same variables."""
+    return _exporting(job, shlex.join(job.check()))
+
+
+def _exporting(job: Job, work: str) -> str:
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in job.variables.items())
+    return f"export {variables}; {work}" if variables else work
+
+
+def cron_variables(crontab: str) -> dict[str, str]:
+    """What the lines `NAME=value` of a crontab set for the jobs below them (crontab(5))."""
+    found = (_SETTING.fullmatch(line) for line in crontab.splitlines())
+    return {each["name"]: _unquoted(each["value"].strip()) for each in found if each}
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
 
 
 def with_line(crontab: str, job: Job) -> str:

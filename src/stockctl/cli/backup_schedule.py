@@ -48,23 +48,33 @@ def schedule(
         bool, typer.Option("--run", help="Stay, wait for the times, make the backups.")
     ] = False,
     now: Annotated[bool, typer.Option("--now", help="With --run: make one at once, too.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look whether a backup would find all it needs.")
+    ] = False,
 ) -> Result:
     """Makes backups without anybody being there: at `backup.schedule`, then prunes.
 
-    Default: --print. What it installs works as it stands, with the little that cron gives a job;
-    installed again, it replaces itself. Two never overlap. For cron it is a line of your crontab,
+    Default: --print. What it installs works as it stands, with the little that cron gives a job:
+    --install tries that first, by --check, and refuses where only this shell has what it takes.
+    Installed again, it replaces itself. Two never overlap. For cron it is a line of your crontab,
     for systemd a timer (of the machine for root, else of yours), for compose a container that is
     not root. --run is what runs in that container, and in any other place without a cron.
     """
-    _check(install + remove + show + run, via, run, now)
+    _check(install + remove + show + run + check, via, run or check, now and not run)
     opened = open_environment(session, name, needs=BACKUP)
+    if check:
+        return _look(session, opened)
     made = _job(session, name, opened.environment.backup.schedule)
     if run:
         return _stay(session, made, now)
+    from stockctl.deploy.trial import try_out
+    from stockctl.system.local import LocalHost
+
     table = _timetable(via, opened)
     text = table.text(made)
     if install:
         _prepare(via, opened)
+        try_out(table, made, LocalHost(), session.progress())
         changed = table.install(made)
         done = f"installed for {made.calendar}" if changed else "is installed already"
     elif remove:
@@ -77,13 +87,21 @@ def schedule(
     return Result({"schedule": {"via": via.value, "text": text, "changed": changed}})
 
 
-def _check(given: int, via: Via, run: bool, now: bool) -> None:
+def _check(given: int, via: Via, here: bool, now: bool) -> None:
     if given > 1:
-        raise UsageError("give one of --install, --remove, --print, --run")
-    if run and via is not Via.CRON:
-        raise UsageError("--run is itself the one who calls: without --via")
-    if now and not run:
+        raise UsageError("give one of --install, --remove, --print, --run, --check")
+    if here and via is not Via.CRON:
+        raise UsageError("--run and --check work where they are: without --via")
+    if now:
         raise UsageError("--now belongs to --run")
+
+
+def _look(session: Session, opened: Opened) -> Result:
+    from stockctl.cli.doctor import embedded_check, show_report
+    from stockctl.deploy.doctor import examine_for_backup
+
+    with opened.site(looking=True) as site:
+        return show_report(session, examine_for_backup(site, opened.store, embedded_check(opened)))
 
 
 def _stay(session: Session, made: Job, now: bool) -> Result:

@@ -9,7 +9,7 @@ from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import StockctlError, ToolFailed
-from stockctl.core.report import Check
+from stockctl.core.report import Check, Report
 
 app = Group()
 
@@ -21,7 +21,12 @@ def doctor(session: Session, name: str) -> Result:
 
     opened = open_environment(session, name)
     with opened.site(looking=True) as site:
-        report = examine(site, opened.store, _embedded(opened))
+        report = examine(site, opened.store, embedded_check(opened))
+    return show_report(session, report)
+
+
+def show_report(session: Session, report: Report) -> Result:
+    """Each check in a line, with what to do where it did not pass."""
     for check in report.checks:
         mark, style = ("✓", "green") if check.ok else ("✗", "red")
         detail = check.detail.replace("\n", "\n" + " " * 18)
@@ -32,7 +37,7 @@ def doctor(session: Session, name: str) -> Result:
     return Result({"checks": checks}, exit_code=0 if report.ok else ToolFailed.exit_code)
 
 
-def _embedded(opened: Opened) -> Check | None:
+def embedded_check(opened: Opened) -> Check | None:
     """The embedded server is tried by starting it."""
     settings = opened.environment.database
     if settings is None or not settings.embedded:

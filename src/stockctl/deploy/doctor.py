@@ -32,14 +32,24 @@ def examine(site: Site, store: Callable[[], Store], embedded: Check | None) -> R
         checks.append(_ask("engine", lambda: f"Docker {site.engine.version()}"))
         checks.append(_ask("compose", lambda: _compose(site)))
         checks.append(_ask("compose files", lambda: _configuration(site)))
-    if embedded is not None:
-        checks.append(embedded)
-    elif site.database is not None:
-        checks.append(_ask("database", lambda: _database(site)))
+    checks += _served(site, embedded)
     if site.environment.database is not None and site.environment.database.migrations:
         checks.append(_ask("migrations", lambda: counted(len(migrations_of(site)), "file")))
     checks.append(_ask("backup store", lambda: _store(site, store())))
     return Report(tuple(checks))
+
+
+def examine_for_backup(site: Site, store: Callable[[], Store], embedded: Check | None) -> Report:
+    """Of those, what `backup create` works with."""
+    folder = _ask("folder", lambda: _folder(site))
+    lying = _ask("backup store", lambda: _store(site, store()))
+    return Report((folder, *_served(site, embedded), lying))
+
+
+def _served(site: Site, embedded: Check | None) -> tuple[Check, ...]:
+    if embedded is not None:
+        return (embedded,)
+    return () if site.database is None else (_ask("database", lambda: _database(site)),)
 
 
 def _ask(name: str, question: Callable[[], str]) -> Check:

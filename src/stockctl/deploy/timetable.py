@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from stockctl.backup.schedule import Job, cron_line, marker, units, with_line, without_line
+from stockctl.backup.schedule import (
+    Job,
+    cron_check,
+    cron_line,
+    cron_variables,
+    marker,
+    units,
+    with_line,
+    without_line,
+)
 from stockctl.core.command import Command
 from stockctl.core.errors import ToolFailed
 from stockctl.core.secret import Secret
 from stockctl.system.host import Host
+from stockctl.system.program import bare
 
 _TIMEOUT_S = 60.0
+# crontab(5); systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager".
+_OF_CRON = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
+_OF_SYSTEMD = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"}
+_OF_A_USER = ("HOME", "LOGNAME", "USER", "SHELL", "XDG_RUNTIME_DIR")
+_WAY_OUT = (
+    "Put it where the job finds it: values of ${NAME} and AWS_… into the env file, a key for SSH"
+    " into a file that asks for no passphrase, without an agent."
+)
 _ALL_USERS = Path("/etc/systemd/system")
 
 
@@ -30,6 +50,13 @@ class Timetable(Protocol):
 
     def remove(self, job: Job) -> bool:
         """Fine when it is not there."""
+
+    def trial(self, job: Job) -> Command:
+        """`Job.check`, with what a job gets here and with nothing else."""
+
+    @property
+    def way_out(self) -> str:
+        """What to do where that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +76,15 @@ class Crontab:
 
     def remove(self, job: Job) -> bool:
         return self._replace(self._read(), without_line(self._read(), job))
+
+    def trial(self, job: Job) -> Command:
+        """Also what the crontab itself sets, since our line is its last."""
+        person = pwd.getpwuid(os.geteuid())
+        given = {**_OF_CRON, "HOME": person.pw_dir, "LOGNAME": person.pw_name}
+        given |= cron_variables(without_line(self._read(), job))
+        return bare((given["SHELL"], "-c", cron_check(job)), given, Path("/"))
+
+    way_out = _WAY_OUT
 
     def _read(self) -> str:
         """Empty where there is none: then it ends with 1, as it does for every failure."""
@@ -97,6 +133,14 @@ class SystemdTimers:
             self.host.remove(path)
         self._systemctl("daemon-reload")
         return True
+
+    def trial(self, job: Job) -> Command:
+        given = dict(_OF_SYSTEMD)
+        if not self.root:
+            given |= {name: os.environ[name] for name in _OF_A_USER if name in os.environ}
+        return bare(job.check(), {**given, **job.variables}, Path("/"))
+
+    way_out = _WAY_OUT
 
     def _folder(self) -> Path:
         return _ALL_USERS if self.root else Path.home() / ".config/systemd/user"

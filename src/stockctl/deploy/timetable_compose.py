@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.backup.schedule import Job
-from stockctl.backup.schedule_compose import Box, compose_file, heading
+from stockctl.backup.schedule_compose import SERVICE, Box, compose_file, heading
 from stockctl.core.command import Command
 from stockctl.core.errors import Refused, ToolFailed
+from stockctl.core.secret import Secret
 from stockctl.system.host import Host
 
 _TIMEOUT_S = 120.0
@@ -47,6 +48,20 @@ class ComposeService:
         self.host.remove(self.file)
         return True
 
+    def trial(self, job: Job) -> Command:
+        """In a container that is made like the service's, from a file that is not written. Raises
+        ToolFailed without the image."""
+        self._require_image()
+        once = ("run", "--rm", "-T", "--interactive=false", SERVICE, "--root", str(job.root))
+        argv = (*self._named("-"), *once, *job.checking)
+        return Command(argv, input=Secret(self.text(job)))
+
+    way_out = (
+        "The container has the project and nothing else of this machine: no variables of a shell,"
+        " no agent, no engine, and clients of the PostgreSQL versions in docs/scheduling.md."
+        " What it cannot do, cron can: --via cron."
+    )
+
     def _is_there(self, job: Job) -> bool:
         """Raises Refused where somebody else's file has the name."""
         if not self.host.exists(self.file):
@@ -66,8 +81,11 @@ class ComposeService:
                 hint="`make image` in a checkout of stockctl builds it.",
             )
 
+    def _named(self, file: str) -> tuple[str, ...]:
+        named = ("-p", self.box.project, "-f", file, "--env-file", "/dev/null")
+        return ("docker", "compose", *named)
+
     def _compose(self, *arguments: str) -> str:
         """What it prints. The operator's own `.env` and COMPOSE_… settings have no say."""
-        named = ("-p", self.box.project, "-f", str(self.file), "--env-file", "/dev/null")
-        command = Command(("docker", "compose", *named, *arguments))
+        command = Command((*self._named(str(self.file)), *arguments))
         return self.host.run(command, timeout_s=_TIMEOUT_S).stdout.strip()

@@ -68,9 +68,18 @@ def run_program(
 def _wrapped(argv: tuple[str, ...], descriptor: int, dropped: Iterable[str]) -> tuple[str, ...]:
     """Both outputs into our pipe, and out of its environment what is not for it: names, never
     values, are on this argv."""
-    without = [part for name in sorted(dropped) for part in ("-u", name)]
     script = f'exec "$@" >/dev/fd/{descriptor} 2>&1'  # dash knows no `>&12`
-    return ("env", *without, "sh", "-c", script, "sh", *argv)
+    return _without(dropped, ("sh", "-c", script, "sh", *argv))
+
+
+def bare(argv: tuple[str, ...], environment: Mapping[str, str], directory: Path) -> Command:
+    """With these variables and no others, as cron and systemd start what they start."""
+    dropped = os.environ.keys() - environment.keys()
+    return Command(_without(dropped, argv), environment=dict(environment), directory=directory)
+
+
+def _without(dropped: Iterable[str], argv: tuple[str, ...]) -> tuple[str, ...]:
+    return ("env", *(part for name in sorted(dropped) for part in ("-u", name)), *argv)
 
 
 class _Ear:

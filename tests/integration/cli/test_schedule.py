@@ -15,7 +15,11 @@ from typing import Any
 
 import pytest
 from tests.integration.cli.conftest import PROGRAM, REPOSITORY, environment
-from tests.remotes import missing, within
+from tests.remotes import ACCESS_KEY, SECRET_KEY, S3Server, missing, within
+
+from stockctl.backup.schedule import job
+from stockctl.deploy.timetable import Crontab
+from stockctl.system.local import LocalHost
 
 # A spool, a pid file and system tables of its own: no cron of this machine is touched.
 CRON = """
@@ -23,6 +27,7 @@ set -e
 mount --make-rprivate /
 for folder in /var/spool/cron/crontabs /etc/cron.d /run; do mount -t tmpfs tmpfs $folder; done
 mount --bind /dev/null /etc/crontab
+echo "* * * * * env > '$2/given'" | crontab -
 "$1" --root "$2" backup schedule local --install
 "$1" --root "$2" backup schedule local --install
 crontab -l > "$2/crontab"
@@ -51,9 +56,68 @@ def test_the_installed_line_makes_a_backup(stockctl: Any, project: Path) -> None
         os.kill(cron.pid, signal.SIGTERM)
         said, _ = cron.communicate()
     crontab = (project / "crontab").read_text()
-    assert crontab == shown.out
+    assert crontab.endswith(f"\n{shown.out}")
     assert crontab.count("backup create") == 1
     assert "is installed already" in said
+    _is_tried_with_what_cron_gives(project)
+
+
+def _is_tried_with_what_cron_gives(project: Path) -> None:
+    """But for what its shell sets, and the language that PAM takes from the machine."""
+    lines = (project / "given").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if not line.startswith(("LC_", "LANG")))
+    made = job("local", project, PROGRAM, "0 3 * * *", {})
+    tried = Crontab(LocalHost()).trial(made).environment
+    assert {**given, **tried} == given
+    assert given.keys() - tried.keys() <= {"PWD", "OLDPWD", "SHLVL", "_"}
+
+
+# Nobody's crontab but its own, whatever the code does.
+ASIDE = """
+mount --make-rprivate / && mount -t tmpfs tmpfs /var/spool/cron/crontabs || exit 99
+[ -z "$2" ] || echo "$2" | crontab -
+"$1" --root "$3" backup schedule local --install; code=$?
+crontab -l; exit $code
+"""
+
+
+def installed(
+    project: Path, crontab: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    argv = ["unshare", "--mount", "sh", "-c", ASIDE, "sh", str(PROGRAM), crontab, str(project)]
+    env = environment(**variables)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, env=env, check=False)
+
+
+def test_what_only_this_shell_has_is_missed_before_it_is_installed(
+    project: Path, s3: S3Server, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0 or shutil.which("crontab") is None:
+        missing("a crontab that we may hide", "backup.sh")
+    file = project / "environments" / "local.toml"
+    bare = file.read_text() + '\n[backup]\nschedule = "0 3 * * *"\n'
+    file.write_text(bare + 'ping = "${PING_URL}"\n')
+    url = "http://127.0.0.1:9/x"
+    refused = installed(project, PING_URL=url)
+    assert refused.returncode == 4, refused.stderr
+    assert "PING_URL" in refused.stderr
+    assert "env file" in refused.stderr
+    assert "no crontab for" in refused.stderr
+    set_there = installed(project, f'PING_URL = "{url}"', PING_URL=url)
+    assert set_there.returncode == 0, set_there.stderr
+    assert "backup create" in set_there.stdout
+
+    store = f'store = "s3://backups/{tmp_path.name}"\nendpoint = "{s3.endpoint}"\n'
+    file.write_text(f'{bare}{store}plaintext = "a test"\n')
+    keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    refused = installed(project, **keys)
+    assert refused.returncode == 4, refused.stderr
+    assert "backup store: " in refused.stderr
+    assert SECRET_KEY not in refused.stderr + refused.stdout
+    assert "no crontab for" in refused.stderr
+    nowhere = installed(project)  # it is not the surroundings: nobody has a key
+    assert nowhere.returncode == 0, nowhere.stderr
+    assert "would fail now, here as well" in nowhere.stderr
 
 
 def test_the_line_says_nothing_when_all_is_well(stockctl: Any, project: Path) -> None:
@@ -135,6 +199,14 @@ def test_systemd_runs_the_installed_units(stockctl: Any, project: Path) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 
+        sound = file.read_text()
+        file.write_text(f'{sound}ping = "${{PING_URL}}"\n')
+        lacking = ["env", "PING_URL=http://127.0.0.1:9/", *call, "--install"]
+        refused = subprocess.run([*enter, *lacking], capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 4, refused.stderr
+        assert "PING_URL" in refused.stderr
+        assert UNIT not in run("ls", "/etc/systemd/system")
+        file.write_text(sound)
         assert "installed for 0 3 * * *" in run(*call, "--install")
         units = [f"/etc/systemd/system/{UNIT}.{kind}" for kind in ("service", "timer")]
         run("systemd-analyze", "verify", *units)

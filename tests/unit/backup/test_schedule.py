@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from stockctl.backup.schedule import Job, cron_line, job, units, with_line, without_line
+from stockctl.backup.schedule import (
+    Job,
+    cron_line,
+    cron_variables,
+    job,
+    units,
+    with_line,
+    without_line,
+)
 from stockctl.core.calendar import Calendar
 from stockctl.core.errors import ConfigurationError
 
@@ -44,6 +52,23 @@ def test_once_however_often_it_is_installed() -> None:
     assert without_line(both, JOB) == with_line(OTHERS, staging)
     assert without_line(first, JOB) == OTHERS
     assert without_line("", JOB) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("A=b", {"A": "b"}),
+        ("  A = b c ", {"A": "b c"}),
+        ("\"A B\"='x'", {}),
+        ("'A'=\" b \"", {"A": " b "}),
+        ("A=", {"A": ""}),
+        ("* * * * * A=b true", {}),
+        ("@daily A=b true", {}),
+        ("# A=b", {}),
+    ],
+)
+def test_variables_of_a_crontab(line: str, found: dict[str, str]) -> None:
+    assert cron_variables(line) == found
 
 
 def test_units_that_systemd_takes(tmp_path: Path) -> None:

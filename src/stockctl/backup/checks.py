@@ -28,7 +28,9 @@ class Checks:
     `depth` says how far that looked: `bytes` is size and sha256, `archive` is everything decoded
     and the rows counted. `decoded_at`: when a look last went as deep as that, which alone counts
     as verified (decision 0062). `failed` is why it was not whole. `drilled_at`: when it was last
-    restored with all its rows, in `restore_s` seconds from the first byte to the last index.
+    restored with all its rows, in `restore_s` seconds from the first byte to the last index;
+    `drilled_on`, for a person, by what: another server is faster or slower. None where that was
+    not kept.
     """
 
     verified_at: datetime | None = None
@@ -37,15 +39,17 @@ class Checks:
     drilled_at: datetime | None = None
     restore_s: float | None = None
     decoded_at: datetime | None = None
+    drilled_on: str | None = None
 
     def passed(self, at: datetime, depth: Depth) -> Checks:
         """Nothing was wrong with it, as far as this looked."""
         decoded = at if depth == "archive" else self.decoded_at
         return replace(self, verified_at=at, depth=depth, failed=None, decoded_at=decoded)
 
-    def drilled(self, at: datetime, restore_s: float) -> Checks:
+    def drilled(self, at: datetime, restore_s: float, on: str | None = None) -> Checks:
         """It was restored, with all its rows."""
-        return replace(self.passed(at, "archive"), drilled_at=at, restore_s=restore_s)
+        passed = self.passed(at, "archive")
+        return replace(passed, drilled_at=at, restore_s=restore_s, drilled_on=on)
 
     def not_passed(self, reason: str) -> Checks:
         """It did not: from now on it counts as none that was verified."""
@@ -87,6 +91,7 @@ def parse_checks(data: bytes, backup: Backup) -> Checks:
         drilled_at=_instant(fields["drilled_at"]),
         restore_s=fields["restore_s"],
         decoded_at=_instant(fields.get("decoded_at", deep)),
+        drilled_on=fields.get("drilled_on"),
     )
 
 
@@ -102,6 +107,7 @@ def write_checks(store: Store, backup: Backup, checks: Checks) -> None:
         "drilled_at": checks.drilled_at and format_instant(checks.drilled_at),
         "restore_s": checks.restore_s,
         "decoded_at": checks.decoded_at and format_instant(checks.decoded_at),
+        "drilled_on": checks.drilled_on,
     }
     store.put(checks_name(backup), json.dumps(fields, indent=1, ensure_ascii=False).encode())
 

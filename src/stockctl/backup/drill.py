@@ -15,12 +15,12 @@ from stockctl.backup.properties import Properties, describe
 from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import Restorer, choose_restorer
 from stockctl.backup.stores.base import Store
-from stockctl.backup.stream import worth_it
 from stockctl.backup.swap import Mark, create_copy, free_name, maintenance, recover
+from stockctl.backup.way import Way, choose_way
 from stockctl.core.clock import Clock
 from stockctl.core.errors import Refused
 from stockctl.core.progress import Progress
-from stockctl.core.units import format_duration
+from stockctl.core.units import counted, format_duration
 from stockctl.env.keys import Identities
 from stockctl.system.host import Host
 from stockctl.system.postgres import Database
@@ -47,10 +47,9 @@ def drill(
     directory: Path,
     progress: Progress,
     clock: Clock,
-) -> float:
-    """Seconds from the first byte that is read to a database that could serve. The copy is gone
-    then. Raises BackupInvalid when it has not the rows of the manifest, Refused where this server
-    cannot hold it, and what a restore raises."""
+) -> Drilled:
+    """The copy is gone then. Raises BackupInvalid when it has not the rows of the manifest,
+    Refused where this server cannot hold it, and what a restore raises."""
     with restored(
         backup,
         store,
@@ -60,10 +59,19 @@ def drill(
         directory=directory,
         progress=progress,
         clock=clock,
-    ) as (_copy, took_s):
+    ) as (_copy, drilled):
         pass
-    progress.say(f"restored in {format_duration(took_s)}, dropped again")
-    return round(took_s, 3)
+    progress.say(f"restored in {format_duration(drilled.restore_s)}, dropped again")
+    return drilled
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """`restore_s`: from the first byte that is read to a database that could serve. `on`: by what
+    it was restored, for a person."""
+
+    restore_s: float
+    on: str
 
 
 @contextmanager
@@ -77,32 +85,37 @@ def restored(
     directory: Path,
     progress: Progress,
     clock: Clock,
-) -> Iterator[tuple[Database, float]]:
-    """The copy, for as long as the block runs, and how many seconds it took. Raises as `drill`."""
+) -> Iterator[tuple[Database, Drilled]]:
+    """The copy, for as long as the block runs, and what it took. Raises as `drill`."""
     recover(scratch.database, progress)
-    jobs, _why = preflight.choose_jobs(backup, scratch.database, host, directory, None)
-    scratch = _fitting(backup, scratch, host)
+    scratch, way, on = _fitting(backup, scratch, host, directory)
     began_s = clock.monotonic()
-    with source_of(
-        backup, store, identities, jobs, directory, progress, streamed=worth_it(backup, jobs)
-    ) as source:
+    with source_of(backup, store, identities, way, scratch.database, host, progress) as source:
         try:
             name, worker = _create(backup, source, scratch, clock.now(), progress)
             copy = scratch.database.to(name)
             fill(copy, worker, source, host=host, progress=progress)
-            yield copy, clock.monotonic() - began_s
+            took_s = round(clock.monotonic() - began_s, 3)
+            yield copy, Drilled(took_s, on)
         finally:
             recover(scratch.database, progress, quiet=True)
 
 
-def _fitting(backup: Backup, scratch: Scratch, host: Host) -> Scratch:
+def _fitting(
+    backup: Backup, scratch: Scratch, host: Host, directory: Path
+) -> tuple[Scratch, Way, str]:
+    """With tools, by which way, and what that is for a person."""
     try:
         with maintenance(scratch.database) as connection:
             preflight.require_server(connection, backup)
             database = preflight.with_tools(connection, scratch.database, host)
             room = preflight.look_for_room(connection, scratch.database, host)
             preflight.require_room(room, backup.database_bytes)
-            return replace(scratch, database=database)
+            way = choose_way(backup, database, host, directory, room)
+            whose = "an embedded" if scratch.own else "the environment's own"
+            major = connection.info.server_version // 10000
+            on = f"{whose} PostgreSQL {major}, {counted(way.jobs, 'job')}"
+            return replace(scratch, database=database), way, on
     except Refused as error:
         if scratch.own:
             error.hint = "Drill on the environment's own server instead: --on-server."

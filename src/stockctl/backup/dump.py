@@ -1,16 +1,13 @@
 """A decoded dump in a file that has no name, for pg_restore's parallel jobs.
 
-They need a file in which they can seek. This one cannot be opened by anybody else, and the kernel
-takes it away when we end, however we end: nothing is left to be swept.
+They need a file in which they can seek. It lies beside pg_restore: on this machine, or in the
+database's container.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,67 +15,59 @@ from stockctl.backup.archive import ArchiveReader, Contents
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import read
-from stockctl.core.errors import HostFailed
 from stockctl.core.progress import Step
 from stockctl.core.units import format_size
 from stockctl.env.keys import Identities
+from stockctl.system.host import Host
+from stockctl.system.postgres import ClientTools
+from stockctl.system.private_file import PrivateFile, in_container, in_memory, on_disk
 
-# What some file systems say to O_TMPFILE (open(2), ERRORS).
-_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
+_SMALL = "/tmp"  # of a container, for some KB
 
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """An archive that was read to its end: all of it is what the manifest says."""
+    """An archive, or only its table of contents, as a file that several can open."""
 
-    descriptor: int
-    size_bytes: int
+    file: PrivateFile
     contents: Contents
-
-    @property
-    def path(self) -> str:
-        """How a child that inherits the descriptor opens it again, for itself."""
-        return f"/proc/self/fd/{self.descriptor}"
 
 
 @contextmanager
 def decoded(
-    backup: Backup, store: Store, identities: Identities | None, folder: Path, step: Step
+    backup: Backup,
+    store: Store,
+    identities: Identities | None,
+    folder: str,
+    tools: ClientTools,
+    host: Host,
+    step: Step,
 ) -> Iterator[Dump]:
-    """Raises BackupInvalid, HostFailed for a full disk, what a Store raises."""
-    descriptor = _nameless(folder)
-    try:
-        archive, done = ArchiveReader(count_rows=False), 0
+    """All of it is what the manifest says. Raises BackupInvalid, HostFailed for a full disk,
+    ToolFailed for a container, what a Store raises."""
+    archive, done = ArchiveReader(count_rows=False), 0
+
+    def passing() -> Iterator[bytes]:
+        nonlocal done
         for block in read(backup, store, identities):
             archive.feed(block)
-            _write(descriptor, block, folder)
+            yield block
             done += len(block)
             step.transferred(done, backup.dump_bytes or backup.database_bytes)
-        step.detail = f"{format_size(done)}, size and sha256 are those of the manifest"
-        yield Dump(descriptor, done, archive.close())
-    finally:
-        os.close(descriptor)
+
+    with _large(tools, host, folder) as file:
+        size = file.write(passing())
+        step.detail = f"{format_size(size)}, size and sha256 are those of the manifest"
+        yield Dump(file, archive.close())
 
 
-def _nameless(folder: Path) -> int:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno not in _NO_NAMELESS_FILES:
-            raise HostFailed(f"cannot write to {folder}: {error.strerror}") from error
-    descriptor, name = tempfile.mkstemp(dir=folder)  # 0600
-    Path(name).unlink()
-    return descriptor
+@contextmanager
+def small_file(tools: ClientTools, host: Host, data: bytes) -> Iterator[PrivateFile]:
+    """For what fits into memory. Raises HostFailed, ToolFailed."""
+    with in_container(host, tools.prefix, _SMALL) if tools.prefix else in_memory() as file:
+        file.write((data,))
+        yield file
 
 
-def _write(descriptor: int, block: bytes, folder: Path) -> None:
-    rest = memoryview(block)
-    try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    except OSError as error:
-        raise HostFailed(
-            f"cannot decode the backup into {folder}: {error.strerror}",
-            hint="Make room, or restore with --jobs 1: it needs none.",
-        ) from error
+def _large(tools: ClientTools, host: Host, folder: str) -> AbstractContextManager[PrivateFile]:
+    return in_container(host, tools.prefix, folder) if tools.prefix else on_disk(Path(folder))

@@ -6,18 +6,11 @@ superuser makes them, by name, and the dump is restored by somebody who is none.
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.publications import of_everything, of_schemas, publish
 from stockctl.backup.restorer import Restorer
-from stockctl.core.command import Command
-from stockctl.core.secret import Secret
-from stockctl.system.host import Host
-from stockctl.system.postgres import ClientTools, Database, errors
+from stockctl.system.postgres import Database, errors
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -36,8 +29,6 @@ _SAVED = """
 SELECT nspname, relname, relkind = 'S' FROM pg_extension, unnest(extconfig) saved
 JOIN pg_class c ON c.oid = saved JOIN pg_namespace n ON n.oid = relnamespace
 """
-_WRITE = 'umask 077; cat > "$1"'
-_TIMEOUT_S = 60.0
 _AVAILABLE = "SELECT name FROM pg_available_extensions"
 
 
@@ -152,23 +143,3 @@ def entries_to_restore(
         and not (entry.kind == "SCHEMA" and entry.name in schemas)
         and not (entry.kind == "COMMENT" and entry.name.startswith("EXTENSION ") and made)
     )
-
-
-@contextmanager
-def list_file(tools: ClientTools, host: Host, text: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Its name for the tools, and the descriptors that they must inherit for it."""
-    if tools.prefix:
-        name = f"/tmp/stockctl-{secrets.token_hex(6)}.list"
-        write = Command((*tools.prefix, "sh", "-c", _WRITE, "sh", name), input=Secret(text))
-        host.run(write, timeout_s=_TIMEOUT_S)
-        try:
-            yield name, ()
-        finally:
-            host.run(Command((*tools.prefix, "rm", "-f", name)), timeout_s=_TIMEOUT_S)
-        return
-    descriptor = os.memfd_create("pg_restore.list")
-    try:
-        os.write(descriptor, text.encode())
-        yield f"/proc/self/fd/{descriptor}", (descriptor,)
-    finally:
-        os.close(descriptor)

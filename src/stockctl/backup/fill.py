@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
-import os
-import select
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from stockctl.backup.archive import Contents, Entry
 from stockctl.backup.describe import beside
-from stockctl.backup.dump import Dump
+from stockctl.backup.dump import Dump, small_file
 from stockctl.backup.extensions import (
     bound,
     entries_to_restore,
     lay_ground,
     lay_last,
-    list_file,
     missing_tablespaces,
 )
 from stockctl.backup.fingerprint import content, difference, fingerprint
 from stockctl.backup.manifest import Backup
 from stockctl.backup.publications import PUBLICATIONS
 from stockctl.backup.restorer import Restorer
-from stockctl.backup.stores.base import Store
 from stockctl.backup.stream import Stream
-from stockctl.backup.verify import read
 from stockctl.core.command import Command
 from stockctl.core.errors import BackupInvalid, StockctlError
 from stockctl.core.progress import Progress, Step
-from stockctl.env.keys import Identities
 from stockctl.system.host import Host, Streaming
 from stockctl.system.postgres import Database, errors
+from stockctl.system.private_file import PrivateFile
 
 _ROWS, _REST = ("--section=pre-data", "--section=data"), ("--section=post-data",)
 _LOOK_S = 1.0  # between two looks at how large the copy is
 # Sessions that fill a copy nobody waits for: what a crash loses is thrown away anyway.
-_SETTINGS = " -c synchronous_commit=off -c maintenance_work_mem=128MB"
+_SETTINGS = "-c synchronous_commit=off -c maintenance_work_mem=128MB"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the dump comes from: decoded already (then in `jobs` at once), as a stream (then what
-    follows the rows in `jobs` at once), or read again from the store."""
+    """Where the dump comes from: decoded already, then in `jobs` at once; or as a stream, then what
+    follows the rows in `jobs` at once."""
 
     backup: Backup
-    store: Store
-    identities: Identities | None
     contents: Contents
-    dump: Dump | None = None
-    stream: Stream | None = None
+    archive: Dump | Stream
     jobs: int = 1
     only: frozenset[int] | None = None  # entries of the dump; None: all
     sections: tuple[str, ...] = ()  # arguments of pg_restore
@@ -64,32 +57,66 @@ def fill(
     with progress.step("restore") as step:
         source = _with_tablespaces(empty, source, progress)
         lay_ground(empty, worker, source.backup.extensions, source.contents)
-        if source.stream is None:
-            _run(empty, worker, source, host, step)
-        else:
-            _stream(empty, worker, source, source.stream, host, step)
+        _load(empty, worker, source, host, step)
+        if isinstance(source.archive, Stream):
+            with source.archive.table_of_contents(empty.tools, host) as head:
+                rest = replace(source, sections=_REST)
+                _from_file(empty, worker, rest, head, host, step)
         lay_last(empty, worker, source.contents)
     _finish(empty, source.backup, progress)
 
 
-def _run(empty: Database, worker: Restorer, source: Source, host: Host, step: Step) -> None:
-    with _command(empty, worker, source, host) as command:
-        if source.dump is None:
-            with closing(read(source.backup, source.store, source.identities)) as blocks:
-                feed(command, blocks, source.backup, host, step)
-        else:
-            _from_file(command, empty, source, host, step)
+def _load(empty: Database, worker: Restorer, source: Source, host: Host, step: Step) -> None:
+    """Tables and rows; from a decoded dump all that follows them as well."""
+    if isinstance(source.archive, Dump):
+        _from_file(empty, worker, source, source.archive, host, step)
+    else:
+        _rows(empty, worker, source, source.archive, host, step)
 
 
-def _stream(
+def _rows(
     empty: Database, worker: Restorer, source: Source, stream: Stream, host: Host, step: Step
 ) -> None:
-    """Tables and rows as they are decoded; then the rest, by parallel jobs."""
+    """Tables and rows as they are decoded."""
     rows = replace(source, sections=_ROWS)
-    with _command(empty, worker, rows, host) as command:
+    with _command(empty, worker, rows, None, host) as command:
         feed(command, stream.blocks, source.backup, host, step)
-    with stream.table_of_contents() as head:
-        _run(empty, worker, replace(source, dump=head, sections=_REST), host, step)
+
+
+def _from_file(
+    empty: Database, worker: Restorer, source: Source, dump: Dump, host: Host, step: Step
+) -> None:
+    """pg_restore says nothing until it ends: how far it is shows in the size of the copy."""
+    total = source.backup.database_bytes
+    with (
+        _command(empty, worker, source, dump.file, host) as command,
+        host.stream(command) as child,
+    ):
+        ended = threading.Event()
+        threading.Thread(target=_until_closed, args=(child, ended), daemon=True).start()
+        step.transferred(0, total)
+        while not ended.wait(_LOOK_S):
+            step.transferred(min(_size(empty), total), total)
+        child.check()
+
+
+def _until_closed(child: Streaming, ended: threading.Event) -> None:
+    """It writes nothing to its output, which closes when it ends."""
+    try:
+        with suppress(OSError, ValueError):  # closed by us, since we are interrupted
+            while child.stdout.read(4096):
+                pass
+    finally:
+        ended.set()
+
+
+def _size(database: Database) -> int:
+    try:
+        with database.connect() as connection:
+            row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    except StockctlError:
+        return 0  # it is for the eye only; pg_restore will say what is wrong
+    return row[0] if row else 0
 
 
 def _finish(filled: Database, backup: Backup, progress: Progress) -> None:
@@ -121,7 +148,7 @@ def restore_only(
         part = replace(source, only=ids, sections=_ROWS)
         part = _with_tablespaces(empty, part, progress)
         lay_ground(empty, worker, part.backup.extensions, part.contents)
-        _run(empty, worker, part, host, step)
+        _load(empty, worker, part, host, step)
 
 
 def _with_tablespaces(empty: Database, source: Source, progress: Progress) -> Source:
@@ -155,22 +182,24 @@ def compare(filled: Database, backup: Backup, progress: Progress) -> None:
 
 
 @contextmanager
-def _command(empty: Database, worker: Restorer, source: Source, host: Host) -> Iterator[Command]:
+def _command(
+    empty: Database, worker: Restorer, source: Source, file: PrivateFile | None, host: Host
+) -> Iterator[Command]:
+    """pg_restore of a file, or of its standard input."""
     entered = worker.entering(empty.dsn.database)
+    from_file = ("-j", str(source.jobs), file.path) if file else ()
     with (
         _chosen(entered, worker, source, host) as (chosen, listed),
         entered.tools.command(
-            "pg_restore", *worker.arguments, *_placed(source), *chosen, dsn=entered.dsn
+            "pg_restore",
+            *(*worker.arguments, *_placed(source), *chosen, *from_file),
+            dsn=entered.dsn,
+            settings=_SETTINGS,
+            reads_input=file is None,
         ) as command,
     ):
-        argv, inherits = command.argv, (*command.inherits, *listed)
-        environment = dict(command.environment)
-        if "PGOPTIONS" in environment:  # inside a container it is set there
-            environment["PGOPTIONS"] += _SETTINGS
-        if source.dump is not None:
-            argv = (*argv, "-j", str(source.jobs), source.dump.path)
-            inherits = (*inherits, source.dump.descriptor)
-        yield replace(command, argv=argv, environment=environment, inherits=inherits)
+        inherits = (*command.inherits, *listed, *(file.inherits if file else ()))
+        yield replace(command, inherits=inherits)
 
 
 def _placed(source: Source) -> tuple[str, ...]:
@@ -189,33 +218,8 @@ def _chosen(
         yield source.sections, ()
         return
     text = entries_to_restore(source.contents, made, source.only, helped=worker.own)
-    with list_file(entered.tools, host, text) as (name, listed):
-        yield ("-L", name, *source.sections), listed
-
-
-def _from_file(command: Command, empty: Database, source: Source, host: Host, step: Step) -> None:
-    """pg_restore says nothing until it ends: how far it is shows in the size of the copy."""
-    total = source.backup.database_bytes
-    with host.stream(command) as child:
-        step.transferred(0, total)
-        while not _ended(child):
-            step.transferred(min(_size(empty), total), total)
-        child.check()
-
-
-def _ended(child: Streaming) -> bool:
-    """Whether it closed its output, which it writes nothing to; waits a moment for it."""
-    ready, _, _ = select.select([child.stdout], [], [], _LOOK_S)
-    return bool(ready) and not os.read(child.stdout.fileno(), 4096)
-
-
-def _size(database: Database) -> int:
-    try:
-        with database.connect() as connection:
-            row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    except StockctlError:
-        return 0  # it is for the eye only; pg_restore will say what is wrong
-    return row[0] if row else 0
+    with small_file(entered.tools, host, text.encode()) as file:
+        yield ("-L", file.path, *source.sections), file.inherits
 
 
 def feed(command: Command, blocks: Iterator[bytes], backup: Backup, host: Host, step: Step) -> None:

@@ -14,7 +14,7 @@ from stockctl.backup.stores.base import Store
 from stockctl.core.errors import StoreFailed
 from stockctl.core.units import format_instant
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ def _fields(row: Row) -> list[Any]:
             checks.drilled_at and format_instant(checks.drilled_at),
             checks.restore_s,
             checks.decoded_at and format_instant(checks.decoded_at),
+            checks.drilled_on,
         ],
     ]
 
@@ -140,7 +141,7 @@ def _row(fields: list[Any], environment: str) -> Row:
 
 
 def _checks(fields: list[Any]) -> Checks:
-    verified, depth, failed, drilled, restore_s, decoded = fields
+    verified, depth, failed, drilled, restore_s, decoded, on = fields
     return Checks(
         verified_at=verified and datetime.fromisoformat(verified),
         depth=depth,
@@ -148,4 +149,5 @@ def _checks(fields: list[Any]) -> Checks:
         drilled_at=drilled and datetime.fromisoformat(drilled),
         restore_s=restore_s,
         decoded_at=decoded and datetime.fromisoformat(decoded),
+        drilled_on=on,
     )

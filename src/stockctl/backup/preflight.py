@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.archive import Contents
@@ -17,17 +15,15 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties
 from stockctl.backup.publications import of_everything, of_schemas
 from stockctl.backup.restorer import AFTER_ROWS, is_superuser, needing_superuser
-from stockctl.core.command import Command
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_size
 from stockctl.system.host import Host
+from stockctl.system.inside import look_inside
 from stockctl.system.postgres import Database, errors
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_TIMEOUT_S = 60.0
-_MOST_JOBS = 4
 _MAJOR = re.compile(r"\d+")
 _UNTRUSTED = """
 SELECT DISTINCT name FROM pg_available_extension_versions
@@ -114,11 +110,8 @@ def look_for_room(
         return Room(None, "")
     folder = str(row[0])
     if database.tools.prefix:
-        asked = Command((*database.tools.prefix, "df", "-Pk", folder))
-        said = host.run(asked, timeout_s=_TIMEOUT_S, check=False)
-        fields = said.stdout.splitlines()[-1].split() if said.ok and said.stdout.strip() else []
-        free = fields[3] if len(fields) > 3 else ""
-        return Room(int(free) * 1024 if free.isdigit() else None, folder)
+        found = look_inside(host, database.tools.prefix, folder).asked
+        return Room(found.free if found else None, folder)
     here = database.dsn.host.startswith("/") or database.dsn.host in ("localhost", "127.0.0.1")
     if here and host.engine is None:
         try:
@@ -126,23 +119,6 @@ def look_for_room(
         except OSError:  # in a container, or closed to us
             pass
     return Room(None, folder)
-
-
-def choose_jobs(
-    backup: Backup, database: Database, host: Host, directory: Path, wanted: int | None
-) -> tuple[int, str]:
-    """How many connections restore at once, and why only one, where it is one. Several need the
-    decoded dump in a file on the machine where pg_restore runs."""
-    if wanted == 1:
-        return 1, ""
-    if database.tools.prefix or host.engine is not None:
-        return 1, "pg_restore runs elsewhere, and there is no file for it there"
-    size = backup.dump_bytes or backup.database_bytes
-    there = next(each for each in (directory, *directory.parents) if each.exists())
-    free = shutil.disk_usage(there).free
-    if free < size * 1.05:
-        return 1, f"{format_size(free)} free in {directory}, too little for the decoded dump"
-    return wanted or min(_MOST_JOBS, os.cpu_count() or 1), ""
 
 
 def with_tools(connection: Connection[Any], database: Database, host: Host) -> Database:

@@ -14,6 +14,7 @@ from stockctl.backup.create import locked
 from stockctl.backup.dump import decoded
 from stockctl.backup.fill import Source, fill
 from stockctl.backup.globals import create_roles
+from stockctl.backup.key import require_key
 from stockctl.backup.manifest import Backup
 from stockctl.backup.privileges import give_back
 from stockctl.backup.properties import Properties, carry_over, describe
@@ -30,10 +31,10 @@ from stockctl.backup.swap import (
     recover,
     swap,
 )
-from stockctl.backup.verify import check, require_identities
+from stockctl.backup.way import Way
 from stockctl.core.clock import Clock
 from stockctl.core.progress import Progress
-from stockctl.env.keys import Identities, load_identities
+from stockctl.env.keys import Identities
 from stockctl.system.host import Holder, Host
 from stockctl.system.postgres import Database
 
@@ -74,15 +75,7 @@ def restore(
         recover(database, progress)
         for warning in plan.warnings:
             progress.warn(warning)
-        with source_of(
-            backup,
-            store,
-            identities,
-            plan.jobs,
-            directory,
-            progress,
-            streamed=plan.streamed,
-        ) as source:
+        with source_of(backup, store, identities, plan.way, database, host, progress) as source:
             if not plan.trusted:
                 preflight.require_no_superuser(source.contents)
             try:
@@ -130,37 +123,25 @@ def source_of(
     backup: Backup,
     store: Store,
     identities: Identities | None,
-    jobs: int,
-    directory: Path,
+    way: Way,
+    database: Database,
+    host: Host,
     progress: Progress,
-    *,
-    streamed: bool = False,
 ) -> Iterator[Source]:
-    """All of the backup was read and is right when this yields; where it is `streamed`, when its
-    blocks have come to their end."""
-    if jobs == 1:
-        with progress.step("check"):
-            contents = check(backup, store, identities)
-        yield Source(backup, store, identities, contents)
-        return
+    """All of the backup was read and is right when this yields; where it is streamed, when its
+    blocks have come to their end. Raises BackupInvalid, ToolFailed."""
     with ExitStack() as stack:
-        if streamed:
-            with progress.step("check") as step:
+        with progress.step("check") as step:
+            if way.folder is None:
                 stream = stack.enter_context(opened(backup, store, identities))
                 step.detail = "its table of contents; the rest while it is restored"
-            yield Source(backup, store, identities, stream.contents, stream=stream, jobs=jobs)
-            return
-        with progress.step("check") as step:
-            dump = stack.enter_context(decoded(backup, store, identities, directory, step))
-        yield Source(backup, store, identities, dump.contents, dump, jobs=jobs)
-
-
-def require_key(backup: Backup, identity_file: Path | None) -> Identities | None:
-    """What opens the backup, None where it is not encrypted. Raises ConfigurationError, naming
-    the keys that would; ask before anything is planned or backed up."""
-    identities = load_identities(identity_file) if backup.encrypted and identity_file else None
-    require_identities(backup, identities)
-    return identities
+                source = Source(backup, stream.contents, stream, jobs=way.jobs)
+            else:
+                tools, folder = database.tools, way.folder
+                dump = decoded(backup, store, identities, folder, tools, host, step)
+                ready = stack.enter_context(dump)
+                source = Source(backup, ready.contents, ready, jobs=way.jobs)
+        yield source
 
 
 def _prepare(

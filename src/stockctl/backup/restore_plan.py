@@ -18,8 +18,8 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
 from stockctl.backup.restorer import is_superuser
-from stockctl.backup.stream import worth_it
 from stockctl.backup.swap import free_name, kept, maintenance
+from stockctl.backup.way import Way, choose_way
 from stockctl.core.errors import Refused
 from stockctl.core.units import format_instant
 from stockctl.system.host import Host
@@ -43,8 +43,7 @@ class RestorePlan:
     kept database afterwards. `live` counts the rows of the live database; None when it lets
     nobody in, or is not there: then `previous_database` is None too, and `roles` are created.
     `kept_before` are the replaced databases of earlier restores; they take disk, nothing else.
-    `warnings` name what the live database has and the restored one will lack. `one_stream` says
-    why there are no parallel jobs, `streamed` that rows are restored while they are decoded.
+    `warnings` name what the live database has and the restored one will lack.
     `trusted`: restored as the owner, even if that is a superuser.
     """
 
@@ -56,9 +55,7 @@ class RestorePlan:
     live: Fingerprint | None
     live_bytes: int
     kept_before: tuple[str, ...]
-    jobs: int
-    one_stream: str = ""
-    streamed: bool = False
+    way: Way
     roles: tuple[Role, ...] = ()
     trusted: bool = False
     warnings: tuple[str, ...] = ()
@@ -83,8 +80,7 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """`jobs` None: as many as there are processors, four at most. `streamed` None: where it is
-    worth it. `trusted`: see RestorePlan."""
+    """`jobs`, `streamed`: see `choose_way`. `trusted`: see RestorePlan."""
 
     jobs: int | None = None
     trusted: bool = False
@@ -110,7 +106,7 @@ def plan_restore(
         live = describe(connection, name) if exists(connection, name) else None
         refuse_prepared(connection, name)
         preflight.require_server(connection, backup)
-        preflight.with_tools(connection, database, host)
+        database = preflight.with_tools(connection, database, host)
         wanted = live or from_manifest(backup, name)
         roles = preflight.require_roles(connection, backup, wanted) if live is None else ()
         room = preflight.look_for_room(connection, database, host, wanted.tablespace)
@@ -120,7 +116,6 @@ def plan_restore(
         warnings = [*_dated(backup, now), *_of_contents(connection, contents, backup, name)]
         if live:
             warnings += _warnings(connection, backup, live, inside, trusted=trusted)
-        jobs, why = preflight.choose_jobs(backup, database, host, directory, options.jobs)
         return RestorePlan(
             backup=backup,
             database=name,
@@ -130,9 +125,15 @@ def plan_restore(
             live=inside[0] if inside else None,
             live_bytes=_bytes(connection, name) if live else 0,
             kept_before=kept(connection, name),
-            jobs=jobs,
-            one_stream=why,
-            streamed=worth_it(backup, jobs) if options.streamed is None else options.streamed,
+            way=choose_way(
+                backup,
+                database,
+                host,
+                directory,
+                room,
+                jobs=options.jobs,
+                streamed=options.streamed,
+            ),
             roles=roles,
             trusted=trusted,
             warnings=tuple(warnings),

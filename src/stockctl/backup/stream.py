@@ -4,36 +4,24 @@ pg_restore's parallel jobs need a file in which they can seek, and so they begin
 decoded. Where nearly all rows are in one table a second job has nothing to do before the rows are
 there. So there one pg_restore takes tables and rows from a pipe while the next block is decoded;
 what comes after the rows (indexes, keys) is in the table of contents, and needs no more than that.
+It is also the way where a decoded dump would have no room.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 from stockctl.backup.archive import ArchiveReader, Contents
-from stockctl.backup.dump import Dump
+from stockctl.backup.dump import Dump, small_file
 from stockctl.backup.manifest import Backup
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verify import read
 from stockctl.env.keys import Identities
-
-# Decoding less takes no time, and it is good to know that all is well before anything is made.
-_LEAST_BYTES = 64 << 20
-_ONE_TABLE = 0.8  # of all rows
-
-
-def worth_it(backup: Backup, jobs: int) -> bool:
-    """Whether it comes sooner than parallel jobs, by what the manifest says."""
-    rows = [count for _table, count in backup.fingerprint]
-    return (
-        jobs > 1
-        and (backup.dump_bytes or 0) >= _LEAST_BYTES
-        and max(rows, default=0) >= sum(rows) * _ONE_TABLE
-    )
+from stockctl.system.host import Host
+from stockctl.system.postgres import ClientTools
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +34,10 @@ class Stream:
     blocks: Iterator[bytes]
 
     @contextmanager
-    def table_of_contents(self) -> Iterator[Dump]:
-        """That alone, in memory, as a file that several can read."""
-        descriptor = os.memfd_create("pg_restore.head")
-        try:
-            with os.fdopen(os.dup(descriptor), "wb") as file:
-                file.write(self.head)
-            yield Dump(descriptor, len(self.head), self.contents)
-        finally:
-            os.close(descriptor)
+    def table_of_contents(self, tools: ClientTools, host: Host) -> Iterator[Dump]:
+        """That alone. Raises HostFailed, ToolFailed."""
+        with small_file(tools, host, self.head) as file:
+            yield Dump(file, self.contents)
 
 
 @contextmanager

@@ -16,13 +16,15 @@ from stockctl.backup.catalog import require_there
 from stockctl.backup.create import locked
 from stockctl.backup.fill import Source, restore_only
 from stockctl.backup.fingerprint import table_name
+from stockctl.backup.key import require_key
 from stockctl.backup.manifest import Backup
 from stockctl.backup.privileges import give_table
 from stockctl.backup.properties import describe
-from stockctl.backup.restore import require_key, source_of
+from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import choose_restorer
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import Mark, create_copy, free_name, maintenance, recover
+from stockctl.backup.way import Way
 from stockctl.core.clock import Clock
 from stockctl.core.errors import BackupInvalid, Refused, UsageError
 from stockctl.core.progress import Progress
@@ -91,8 +93,8 @@ def restore_table(
         with maintenance(database) as connection:
             preflight.require_server(connection, backup)
             database = preflight.with_tools(connection, database, host)
-        jobs, _why = preflight.choose_jobs(backup, database, host, directory, None)
-        with source_of(backup, store, identities, jobs, directory, progress) as source:
+        # What the others have in it only passes by, and that it can while it is decoded.
+        with source_of(backup, store, identities, Way(1), database, host, progress) as source:
             preflight.require_no_superuser(source.contents, rows_only=True)
             try:
                 scratch, entry = _fill(table, database, source, host, progress, clock)

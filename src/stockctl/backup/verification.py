@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stockctl.backup.catalog import require_there
 from stockctl.backup.checks import Checks, Depth, read_checks, write_checks
@@ -21,6 +22,9 @@ from stockctl.core.errors import (
 from stockctl.core.progress import Progress, Step
 from stockctl.core.units import format_size
 from stockctl.env.keys import Identities
+
+if TYPE_CHECKING:
+    from stockctl.backup.drill import Drilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,12 @@ def drill_and_record(
     store: Store,
     progress: Progress,
     clock: Clock,
-    run: Callable[[Backup], float],
+    run: Callable[[Backup], Drilled],
 ) -> Checked:
-    """Restores it by `run`, which returns the seconds that took, and keeps what came of it."""
+    """Restores it by `run`, and keeps what came of it."""
     try:
         with progress.step(f"drill {backup.id}"):
-            restore_s = run(backup)
+            drilled = run(backup)
     except (BackupInvalid, ToolFailed) as error:
         if went := _removed(backup, store):
             return went
@@ -55,8 +59,10 @@ def drill_and_record(
         if isinstance(error, BackupInvalid) and not _only_the_key_is_wrong(backup, store, error):
             record(store, backup, read_checks(store, backup).not_passed(reason), progress)
         return Checked(backup.id, ok=False, depth=None, reason=reason, error=error)
-    record(store, backup, read_checks(store, backup).drilled(clock.now(), restore_s), progress)
-    return Checked(backup.id, ok=True, depth="archive", reason="", restore_s=restore_s)
+    took_s = drilled.restore_s
+    found = read_checks(store, backup).drilled(clock.now(), took_s, drilled.on)
+    record(store, backup, found, progress)
+    return Checked(backup.id, ok=True, depth="archive", reason="", restore_s=took_s)
 
 
 def verify(

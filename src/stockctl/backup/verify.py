@@ -97,7 +97,7 @@ def require_identities(backup: Backup, identities: Identities | None) -> None:
     if backup.encrypted and not identities:
         raise ConfigurationError(
             f"backup {backup.id} is encrypted and there is no key to open it",
-            details=_needed(backup),
+            details=needed(backup),
             hint="Set backup.identity_file to the file with the private key.",
         )
 
@@ -124,13 +124,14 @@ def _invalid(backup: Backup, reason: str, details: str = "") -> BackupInvalid:
     others = f"stockctl backup list {backup.environment}"
     return BackupInvalid(
         f"backup {backup.id}: {reason}",
-        details=_needed(backup) if "decrypt" in reason else details,
+        details=needed(backup) if "decrypt" in reason else details,
         hint=f"Is backup.identity_file the right key? If it is, choose another one: {others}"
         if "decrypt" in reason
         else f"Choose another one: {others}",
     )
 
 
-def _needed(backup: Backup) -> str:
+def needed(backup: Backup) -> str:
+    """Which keys open it, for a person."""
     keys = "\n".join(f"  {key}" for key in backup.recipients)
     return f"It opens with the private key of one of these:\n{keys}"

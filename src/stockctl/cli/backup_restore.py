@@ -64,7 +64,7 @@ def restore(
 
     --table brings the rows of one table back as NAME_restored, and touches nothing else.
     """
-    from stockctl.backup.restore import require_key
+    from stockctl.backup.key import require_key
     from stockctl.backup.restore_plan import RestoreOptions
     from stockctl.backup.verify import peek
 
@@ -198,8 +198,8 @@ def _show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> 
     else:
         _show_loss(session, todo)
         note("before    a safety backup" if safety else "before    no safety backup")
-    why = f": {todo.one_stream}" if todo.one_stream else ""
-    note(f"jobs      {todo.jobs}{why}")
+    why = f"; rows in one stream: {todo.way.why}" if todo.way.why else ""
+    note(f"jobs      {todo.way.jobs}{why}")
     for warning in todo.warnings:
         note(f"careful   {warning}", style="yellow")
     for name in todo.kept_before:
@@ -235,7 +235,7 @@ def _planned(todo: RestorePlan) -> dict[str, Any]:
         "previous_database": todo.previous_database,
         "lost_window_s": round(todo.lost_window_s, 1),
         "lost_rows": list(todo.lost_rows),
-        "jobs": todo.jobs,
+        "jobs": todo.way.jobs,
         "roles": [role.name for role in todo.roles],
         "warnings": list(todo.warnings),
     }

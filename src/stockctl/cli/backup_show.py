@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
 from stockctl.core.units import format_age, format_duration, format_instant, format_size
 from stockctl.env.needs import BACKUP
+
+if TYPE_CHECKING:
+    from stockctl.backup.checks import Checks
 
 Id = Annotated[str, typer.Option("--backup", metavar="ID", help="An id of backup list, or latest.")]
 
@@ -40,7 +43,7 @@ def show(session: Session, name: str, which: Id = "latest") -> Result:
         "sha256": backup.sha256,
         "opens with": keys,
         "verified": told(checks, now) + (f": {checks.failed}" if checks.failed else ""),
-        "restored in": format_duration(checks.restore_s) if checks.restore_s else "",
+        "restored in": _drilled(checks),
         "extensions": ", ".join(f"{e} {version}" for e, version, _schema in backup.extensions),
         "roles": ", ".join(role.name for role in backup.globals.roles) if backup.globals else "",
         "rows": f"{backup.rows} in {backup.tables} tables",
@@ -52,6 +55,13 @@ def show(session: Session, name: str, which: Id = "latest") -> Result:
         session.output.line(f"  {rows:>12}  {table}")
     data = data_of(backup, opened, checks) | {"fingerprint": dict(backup.fingerprint)}
     return Result({"backup": data})
+
+
+def _drilled(checks: Checks) -> str:
+    if checks.restore_s is None:
+        return ""
+    on = f", drilled on {checks.drilled_on}" if checks.drilled_on else ""
+    return format_duration(checks.restore_s) + on
 
 
 @verb(

@@ -11,7 +11,7 @@ from stockctl.cli.backup_view import choose_backup, warn_of_invalid
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
-from stockctl.core.errors import BackupInvalid, UsageError
+from stockctl.core.errors import BackupInvalid, ConfigurationError, UsageError
 from stockctl.core.units import format_duration
 from stockctl.env.needs import BACKUP
 
@@ -65,7 +65,9 @@ def verify(
         chosen, broken = catalogue.backups, catalogue.invalid
     else:
         chosen = (choose_backup(opened, opened.store(), which or LATEST),)
-    checked = _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen)
+    checked = (
+        _drilled(opened, chosen, on_server) if drill else _verified(opened, chosen, everything)
+    )
     if everything:  # of all that there are, one that was pruned meanwhile is none
         checked = [each for each in checked if not each.removed]
     now = opened.clock.now()
@@ -73,18 +75,29 @@ def verify(
     return _tell(session, name, checked, broken)
 
 
-def _verified(opened: Opened, chosen: tuple[Backup, ...]) -> list[Checked]:
-    from stockctl.backup.verification import verify
-    from stockctl.env.keys import load_identities
+def _verified(opened: Opened, chosen: tuple[Backup, ...], everything: bool) -> list[Checked]:
+    from stockctl.backup.key import require_key
+    from stockctl.backup.verification import Checked, verify
 
-    key = opened.environment.backup.identity_file
-    identities = load_identities(key) if key and any(each.encrypted for each in chosen) else None
-    progress, clock, store = opened.session.progress(), opened.clock, opened.store()
-    return [verify(each, store, identities, progress=progress, clock=clock) for each in chosen]
+    key, store = opened.environment.backup.identity_file, opened.store()
+    progress, clock = opened.session.progress(), opened.clock
+    checked = []
+    for each in chosen:
+        try:
+            identities = require_key(each, key) if key else None
+        except ConfigurationError as error:  # others may be for this key
+            if not everything:
+                raise
+            checked.append(
+                Checked(each.id, ok=False, depth=None, reason=error.message, error=error)
+            )
+            continue
+        checked.append(verify(each, store, identities, progress=progress, clock=clock))
+    return checked
 
 
 def _drilled(opened: Opened, chosen: tuple[Backup, ...], on_server: bool) -> list[Checked]:
-    from stockctl.backup.restore import require_key
+    from stockctl.backup.key import require_key
     from stockctl.deploy.drill import drill_here, drill_on_server
 
     for each in chosen:

@@ -85,6 +85,7 @@ def data_of(backup: Listed, opened: Opened, checks: Checks) -> dict[str, Any]:
         "failed": checks.failed,
         "drilled_at": checks.drilled_at and format_instant(checks.drilled_at),
         "restore_s": checks.restore_s,
+        "drilled_on": checks.drilled_on,
     }
 
 

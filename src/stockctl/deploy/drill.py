@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stockctl.backup.create import locked
-from stockctl.backup.drill import Scratch, drill
+from stockctl.backup.drill import Drilled, Scratch, drill
+from stockctl.backup.key import require_key
 from stockctl.backup.manifest import Backup
-from stockctl.backup.restore import require_key
 from stockctl.backup.stores.base import Store
 from stockctl.backup.verification import Checked, drill_and_record
 from stockctl.core.progress import Progress
@@ -69,7 +69,7 @@ def _one(
     journal: Journal,
     progress: Progress,
 ) -> Checked:
-    def run(backup: Backup) -> float:
+    def run(backup: Backup) -> Drilled:
         return drill(
             backup,
             store,

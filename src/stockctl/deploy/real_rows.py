@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from stockctl.backup import preflight
 from stockctl.backup.create import locked
 from stockctl.backup.fill import fill
-from stockctl.backup.restore import require_key, source_of
+from stockctl.backup.key import require_key
+from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import choose_restorer, hand_over
-from stockctl.backup.stream import worth_it
 from stockctl.backup.swap import maintenance
+from stockctl.backup.way import choose_way
 from stockctl.core.errors import DatabaseFailed
 from stockctl.system.clients_here import client_host
 
@@ -47,10 +48,8 @@ def restore_rows(
         server = preflight.with_tools(connection, live, host)
         room = preflight.look_for_room(connection, server, host)
         preflight.require_room(room, backup.database_bytes)
-        jobs, _why = preflight.choose_jobs(backup, server, host, directory, None)
-        with source_of(
-            backup, store, identities, jobs, directory, progress, streamed=worth_it(backup, jobs)
-        ) as source:
+        way = choose_way(backup, server, host, directory, room)
+        with source_of(backup, store, identities, way, server, host, progress) as source:
             owner = _ourselves(connection)
             worker = choose_restorer(connection, server, owner, trusted=False)
             try:

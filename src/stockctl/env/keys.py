@@ -86,6 +86,12 @@ def parse_identities(text: str, label: str) -> Identities:
     return keys
 
 
+def public_halves(path: Path) -> list[str]:
+    """Of the keys in a file that `load_identities` took; empty where they cannot be had."""
+    text = path.read_text()
+    return public_keys(text, _identities(text))
+
+
 def public_keys(text: str, keys: Identities) -> list[str]:
     """The public halves, as far as they can be had without a passphrase or another file."""
     if text.startswith("-----BEGIN"):

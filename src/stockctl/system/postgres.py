@@ -172,14 +172,24 @@ class ClientTools:
     folder: Path | None = None
 
     @contextmanager
-    def command(self, program: str, *arguments: str, dsn: Dsn) -> Iterator[Command]:
+    def command(
+        self,
+        program: str,
+        *arguments: str,
+        dsn: Dsn,
+        settings: str = "",
+        reads_input: bool | None = None,
+    ) -> Iterator[Command]:
         """The Command, for as long as the block runs; the password is not on argv.
 
         On this machine it travels in a PGPASSFILE that is on no disk, so that nothing is left of
-        it however we end; into a container on standard input.
+        it however we end; into a container on standard input. `settings` are further options of
+        its sessions, `-c name=value`. `reads_input`: pg_restore does, unless it has a file.
         """
+        options = f"{_NO_TIMEOUTS} {settings}".rstrip()
         if self.prefix:
-            yield self._inside(program, arguments, dsn)
+            takes = program in _READ_STANDARD_INPUT if reads_input is None else reads_input
+            yield self._inside((program, *target(dsn, *_LOOPBACK), *arguments), dsn, options, takes)
             return
         with _passfile(dsn.password) as descriptor:
             name = str(self.folder / program) if self.folder else program
@@ -188,7 +198,7 @@ class ClientTools:
             environment = {"PGPASSFILE": passfile, "PGAPPNAME": "stockctl"}
             # the operator's own would win over the passfile, and over -h
             environment |= {"PGPASSWORD": "", "PGHOSTADDR": ""}
-            environment |= {"PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0"}
+            environment |= {"PGOPTIONS": options}
             environment |= {f"PG{k.upper()}": v for k, v in dsn.options if k.startswith("ssl")}
             yield Command(argv, environment=environment, inherits=(descriptor,))
 
@@ -197,12 +207,10 @@ class ClientTools:
         name = str(self.folder / program) if self.folder and not self.prefix else program
         return Command((*self.prefix, name, *arguments))
 
-    def _inside(self, program: str, arguments: tuple[str, ...], dsn: Dsn) -> Command:
-        reads_input = program in _READ_STANDARD_INPUT
-        script = _ENTER + ('exec "$@"' if reads_input else _GUARDED)
-        argv = ("sh", "-c", script, "sh", program, *target(dsn, "127.0.0.1", 5432), *arguments)
+    def _inside(self, argv: tuple[str, ...], dsn: Dsn, options: str, reads_input: bool) -> Command:
+        script = _ENTER.format(options) + ('exec "$@"' if reads_input else _GUARDED)
         return Command(
-            (*self.prefix, *argv),
+            (*self.prefix, "sh", "-c", script, "sh", *argv),
             input=Secret(dsn.password.reveal() + "\n"),
             holds_input=not reads_input,
         )
@@ -213,11 +221,10 @@ class ClientTools:
 # shell beside it does. That shell must be waited for: an orphan falls to process 1, which in a
 # database container is the postmaster, and it takes a child that died of a signal for a crashed
 # backend and restarts every session.
+_NO_TIMEOUTS = "-c statement_timeout=0 -c lock_timeout=0"
+_LOOPBACK = ("127.0.0.1", 5432)  # of the container
 _READ_STANDARD_INPUT = {"pg_restore", "psql"}
-_ENTER = (
-    "IFS= read -r PGPASSWORD; export PGPASSWORD PGAPPNAME=stockctl"
-    " PGOPTIONS='-c statement_timeout=0 -c lock_timeout=0'; "
-)
+_ENTER = "IFS= read -r PGPASSWORD; export PGPASSWORD PGAPPNAME=stockctl PGOPTIONS='{}'; "
 _GUARDED = """exec 3<&0; "$@" </dev/null & child=$!
 { while IFS= read -r _; do :; done; kill "$child"; } <&3 2>/dev/null & guard=$!
 wait "$child"; code=$?; kill "$guard"; wait "$guard"; exit $code"""

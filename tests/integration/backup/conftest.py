@@ -16,8 +16,9 @@ from tests.servers import scratch
 from stockctl.backup.catalog import Catalogue, choose, list_backups
 from stockctl.backup.checks import checks_name
 from stockctl.backup.create import CreateOptions, create
+from stockctl.backup.key import require_key
 from stockctl.backup.manifest import Backup
-from stockctl.backup.restore import Restored, require_key, restore
+from stockctl.backup.restore import Restored, restore
 from stockctl.backup.restore_plan import RestoreOptions, RestorePlan, plan_restore
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.undo import Undone, plan_undo, undo

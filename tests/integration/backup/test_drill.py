@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from tests.servers import scratch
 
 from stockctl.backup.checks import read_checks
-from stockctl.backup.drill import Scratch, drill
+from stockctl.backup.drill import Drilled, Scratch, drill
 from stockctl.backup.manifest import Backup
 from stockctl.backup.verification import Checked, drill_and_record
 from stockctl.core.errors import Refused
@@ -31,7 +32,7 @@ def spare() -> Iterator[Database]:
 def drilled(bench: Any, backup: Backup, scratch: Scratch) -> Checked:
     ports = bench.ports()
 
-    def run(backup: Backup) -> float:
+    def run(backup: Backup) -> Drilled:
         return drill(backup, bench.store, None, scratch, **bench.ports())
 
     return drill_and_record(backup, bench.store, ports["progress"], ports["clock"], run)
@@ -53,6 +54,7 @@ def test_it_restores_and_keeps_the_time(bench: Any, spare: Database) -> None:
     kept = read_checks(bench.store, backup)
     assert kept.drilled_at is not None
     assert kept.restore_s == found.restore_s
+    assert re.fullmatch(r"an embedded PostgreSQL \d\d, \d jobs?", kept.drilled_on or "")
     assert left_on(spare) == []
 
 

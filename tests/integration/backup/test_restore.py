@@ -143,10 +143,10 @@ def test_where_the_decoded_dump_has_no_room_it_is_one_stream(bench: Any) -> None
     backup = bench.create()
     huge = replace(backup, dump_bytes=1 << 60)
     bench.store.put(huge.manifest, huge.to_json())
-    plan = bench.plan()
-    assert plan.jobs == 1
-    assert "too little" in plan.one_stream
-    bench.restore()
+    plan = bench.plan(streamed=False)
+    assert plan.way.folder is None
+    assert "too little" in plan.way.why
+    bench.carry_out(plan)
     assert bench.items() == 10
 
 
@@ -243,22 +243,32 @@ def test_refused_before_anything_starts(bench: Any) -> None:
     bench.fill(1)
     backup = bench.create()
     cases = [
-        (replace(backup, server_version="99.1"), "is of PostgreSQL 99"),
-        (replace(backup, extensions=(("absent", "1", "public"),)), "no extension absent"),
-        (replace(backup, database_bytes=1 << 60), "too little disk"),
+        (replace(backup, server_version="99.1"), "is of PostgreSQL 99", "or a newer one"),
+        (
+            replace(backup, extensions=(("absent", "1", "public"),)),
+            f"this server has no extension absent, which backup {backup.id} needs",
+            "Install its package on the server",
+        ),
+        (replace(backup, database_bytes=1 << 60), "too little disk", "Make room"),
     ]
-    for changed, why in cases:
+    for changed, why, way_out in cases:
         bench.store.put(changed.manifest, changed.to_json())
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(Refused, match=why) as refused:
             bench.restore()
+        assert way_out in refused.value.hint
     gone = replace(bench, database=bench.database.to(f"{bench.database.dsn.database}_gone"))
     needy = replace(backup.globals, roles=())
     lacking = replace(needy, database=replace(needy.database, owner="nobody-here"))
-    for globals_, why in ((lacking, "no role nobody-here"), (None, "does not hold")):
+    for globals_, why, way_out in (
+        (lacking, "no role nobody-here, which the database needs", "CREATE ROLE … first"),
+        (None, "does not hold what it was like", "Create it empty"),
+    ):
         changed = replace(backup, globals=globals_)
         bench.store.put(changed.manifest, changed.to_json())
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(Refused, match=why) as refused:
             gone.restore()
+        assert way_out in refused.value.hint
+    assert restorers(bench) == []
     assert bench.databases() == {bench.database.dsn.database: True}
     assert bench.items() == 1
 

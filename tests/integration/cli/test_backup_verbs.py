@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyrage
+
 
 def test_verify_and_drill(stockctl: Any, project: Path) -> None:
     made = stockctl("backup", "create", "local", "--json").document["data"]["backup"]
@@ -21,9 +23,12 @@ def test_verify_and_drill(stockctl: Any, project: Path) -> None:
     assert not (folder / "drill").exists()
     (listed,) = stockctl("backup", "list", "local", "--json").document["data"]["backups"]
     assert listed["restore_s"] == checked["restore_s"]
+    assert listed["drilled_on"].startswith("an embedded PostgreSQL ")
     assert "drilled" in stockctl("backup", "list", "local").out
     assert stockctl("backup", "pin", "local").code == 0
-    assert "(pinned)" in stockctl("backup", "show", "local", "--backup", made["id"]).out
+    shown = stockctl("backup", "show", "local", "--backup", made["id"]).out
+    assert "(pinned)" in shown
+    assert f", drilled on {listed['drilled_on']}" in shown
     assert stockctl("backup", "undo", "local", "--yes").code == 4  # no restore yet
 
 
@@ -61,3 +66,23 @@ def test_a_rollback_that_would_lose_rows_is_refused_before_its_backup(
     assert stockctl("backup", "list", "local", "--json").document["data"]["backups"] == []
     assert stockctl(*back, "--allow-data-loss").code == 0
     assert len(stockctl("backup", "list", "local", "--json").document["data"]["backups"]) == 1
+
+
+def test_a_key_of_somebody_else_is_a_matter_of_configuration(stockctl: Any, project: Path) -> None:
+    ours, other = (pyrage.x25519.Identity.generate() for _ in range(2))
+    file = project / "environments" / "local.toml"
+    key = project / "key.txt"
+    key.write_text(f"{other}\n")
+    key.chmod(0o600)
+    public = str(ours.to_public())
+    table = f'\n[backup]\nrecipients = ["{public}"]\nidentity_file = "../key.txt"\n'
+    file.write_text(file.read_text() + table)
+    assert stockctl("backup", "create", "local").code == 0
+    for verb in (("verify",), ("verify", "--all"), ("verify", "--drill"), ("restore", "--plan")):
+        done = stockctl("backup", verb[0], "local", *verb[1:])
+        assert done.code == 3, done.err
+        assert "is not for the key in" in done.out + done.err
+        assert public in done.err
+        assert str(other) not in done.out + done.err
+    key.write_text(f"{other}\n{ours}\n")
+    assert stockctl("backup", "verify", "local").code == 0

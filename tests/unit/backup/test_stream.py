@@ -12,7 +12,7 @@ from tests.unit.backup.test_catalog import add
 
 from stockctl.backup.fill import feed
 from stockctl.backup.stores.directory import DirectoryStore
-from stockctl.backup.stream import worth_it
+from stockctl.backup.way import worth_it
 from stockctl.core.command import Command
 from stockctl.core.errors import BackupInvalid
 from stockctl.core.progress import Step, silent

@@ -225,6 +225,20 @@ def test_inside_a_container_the_password_is_the_first_line_of_input(
         assert command.holds_input is holds
 
 
+def test_inside_a_container_what_reads_a_file_ends_with_us_all_the_same() -> None:
+    tools = ClientTools(prefix=PREFIX)
+    with tools.command("pg_restore", "/f", dsn=dsn(), reads_input=False) as command:
+        assert command.holds_input
+        assert 'kill "$child"' in command.argv[len(PREFIX) + 2]
+
+
+@pytest.mark.parametrize("prefix", [(), PREFIX])
+def test_settings_come_beside_the_timeouts(prefix: tuple[str, ...]) -> None:
+    with ClientTools(prefix=prefix).command("psql", dsn=dsn(), settings="-c jit=off") as command:
+        said = command.environment.get("PGOPTIONS") or command.argv[len(PREFIX) + 2]
+        assert "-c statement_timeout=0 -c lock_timeout=0 -c jit=off" in said
+
+
 def test_a_tool_without_a_server_needs_no_address(tmp_path: Path) -> None:
     version = ("pg_dump", "--version")
     assert ClientTools().local(*version).argv == version

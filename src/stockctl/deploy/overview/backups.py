@@ -46,9 +46,11 @@ def _told(site: Site, catalogue: Overview, latest: Listed) -> Part:
     age = (now - latest.created_at).total_seconds()
     drilled = [c for b in catalogue.backups if (c := catalogue.checks_of(b)).restore_s is not None]
     rto = drilled[0].restore_s if drilled else None
+    on = drilled[0].drilled_on if drilled else None
     decoded = [m for b in catalogue.backups if (m := catalogue.checks_of(b).decoded_at)]
     last = max(decoded, default=None)
     restore = "never restored" if rto is None else f"restores in {format_duration(rto)}"
+    restore += f" (drilled on {on})" if on else ""
     seen = _how_deep(checks, last, now)
     said = f"newest {format_age(age)}, {seen}, {restore}; {len(catalogue.backups)} in all"
     data = {
@@ -62,6 +64,7 @@ def _told(site: Site, catalogue: Overview, latest: Listed) -> Part:
         "failed": checks.failed,
         "drilled_at": next((format_instant(c.drilled_at) for c in drilled if c.drilled_at), None),
         "restore_s": rto,
+        "drilled_on": on,
     }
     idle_s = None if last is None else (now - last).total_seconds()
     advice = _advice(site, checks, age, idle_s, drilled=bool(drilled))

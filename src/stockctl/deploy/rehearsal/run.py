@@ -13,9 +13,9 @@ from time import monotonic
 
 from stockctl.backup.catalog import open_backup
 from stockctl.backup.drill import Scratch, restored
+from stockctl.backup.key import require_key
 from stockctl.backup.manifest import Backup
 from stockctl.backup.overview import newest, overview
-from stockctl.backup.restore import require_key
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import (
     BackupInvalid,
@@ -111,12 +111,12 @@ def _play(stage: Stage, store: Store, backup: Backup, piece: Piece) -> Rehearsal
         directory=site.directory,
         progress=site.progress,
         clock=site.clock,
-    ) as (copy, restore_s):
+    ) as (copy, drilled):
         with site.progress.step("copy"):
             _put_in_place(server, copy)
         migrations = _migrations(site, server, copy)
     first = site.environment.deploy.backup_first
-    found = Rehearsal(backup.id, piece.version, piece.image_id, restore_s, migrations)
+    found = Rehearsal(backup.id, piece.version, piece.image_id, drilled.restore_s, migrations)
     found = replace(found, backup_s=backup.duration_s if first else 0.0)
     if site.rolling:
         found = replace(found, smokes=2, watched_s=_watched_s(site))

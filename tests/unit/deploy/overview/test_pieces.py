@@ -212,7 +212,11 @@ def test_a_backup_gets_old(site: Site, tmp_path: Path, backup: Backup, clock: Fa
     write_checks(store, backup, Checks().drilled(clock.now(), 41))
     good = backups_part(site, store)
     assert (good.level, good.advice) == (Level.GOOD, ())
-    assert "restores in 41s" in good.said[0]
+    assert "restores in 41s;" in good.said[0]
+    assert good.data["drilled_on"] is None
+    how = "an embedded PostgreSQL 16, 2 jobs"
+    write_checks(store, backup, Checks().drilled(clock.now(), 41, how))
+    assert f"restores in 41s (drilled on {how});" in backups_part(site, store).said[0]
     clock.sleep(27 * 3600)
     part = backups_part(site, store)
     assert (part.level, advised(part)) == (Level.BAD, ["stockctl backup create prod"])

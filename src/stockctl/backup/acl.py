@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.archive import Contents
+from stockctl.backup.archive_head import Entry
 
 _TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[a-zA-Z_][a-zA-Z0-9_$]*|[0-9]+|[.,()\[\];])')
 _KINDS = (

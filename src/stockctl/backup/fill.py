@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.archive import Contents
+from stockctl.backup.archive_head import Entry
 from stockctl.backup.describe import beside
 from stockctl.backup.dump import Dump, small_file
 from stockctl.backup.extensions import (

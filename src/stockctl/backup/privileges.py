@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.acl import Privilege, of_table, privileges, quoted
-from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.archive import Contents
+from stockctl.backup.archive_head import Entry
 from stockctl.backup.giver import Giver, Roles
 from stockctl.backup.ownership import give_to_others
 from stockctl.backup.restorer import Restorer

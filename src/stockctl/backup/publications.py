@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.archive import Contents
+from stockctl.backup.archive_head import Entry
 
 if TYPE_CHECKING:
     from psycopg import Connection

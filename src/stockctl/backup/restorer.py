@@ -13,7 +13,8 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.archive import Contents
+from stockctl.backup.archive_head import Entry
 from stockctl.backup.fingerprint import quoted
 from stockctl.backup.publications import PUBLICATIONS, publishing
 from stockctl.core.errors import DatabaseUnreachable, Refused

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup import preflight
-from stockctl.backup.archive import Entry
+from stockctl.backup.archive_head import Entry
 from stockctl.backup.catalog import require_there
 from stockctl.backup.create import locked
 from stockctl.backup.fill import Source, restore_only

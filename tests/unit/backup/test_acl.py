@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stockctl.backup.acl import NotUnderstood, Privilege, privileges, read
-from stockctl.backup.archive import Contents, Entry
+from stockctl.backup.archive import Contents
+from stockctl.backup.archive_head import Entry
 
 
 def entry(sql: str, name: str = "TABLE item", kind: str = "ACL") -> Entry:

@@ -121,7 +121,8 @@ def _database(site: Site) -> str:
 def _store(site: Site, store: Store) -> str:
     try:
         return f"{store.describe()}: {counted(len(store.names()), 'object')}"
-    except StoreFailed:
-        if site.releases.live() is not None:
+    except StoreFailed as error:
+        folder_missing = isinstance(error.__cause__, FileNotFoundError)
+        if not folder_missing or site.releases.live() is not None:
             raise
         return f"{store.describe()}: not there yet, the first backup makes it"

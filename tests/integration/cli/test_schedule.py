@@ -108,7 +108,7 @@ def test_what_only_this_shell_has_is_missed_before_it_is_installed(
     assert "backup create" in set_there.stdout
 
     store = f'store = "s3://backups/{tmp_path.name}"\nendpoint = "{s3.endpoint}"\n'
-    file.write_text(f'{bare}{store}plaintext = "a test"\n')
+    file.write_text(f'{bare}{store}plaintext = "nothing but a test"\n')
     keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
     refused = installed(project, **keys)
     assert refused.returncode == 4, refused.stderr

@@ -9,7 +9,8 @@ from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
 from stockctl.env.deploy_settings import Abandon
-from stockctl.system.haproxy import Counters, Route
+from stockctl.system.haproxy import Route
+from stockctl.system.haproxy_counters import Counters
 
 LOOK_S = 0.5
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from stockctl.core.errors import ToolFailed, Unhealthy
 from stockctl.deploy.site import Site
-from stockctl.system import haproxy
+from stockctl.system import haproxy, haproxy_counters
 from stockctl.system.compose_release import PROXY
 from stockctl.system.container import Container
-from stockctl.system.haproxy import Counters, Route
+from stockctl.system.haproxy import Route
+from stockctl.system.haproxy_counters import Counters
 from stockctl.system.http import Request, send
 
 LOADED_S = 45.0  # one that starts asks for the address of each server, and may ask in vain
@@ -84,9 +85,10 @@ class Proxy:
         answer = send(Request("GET", url), timeout_s=ASK_S)
         return answer.text() if answer.status == 200 else None
 
-    def asked(self, path: str) -> str:
-        """A page of its own. Raises Unhealthy without an answer."""
-        text = self._ask(self.running(), path)
+    def asked(self, path: str, running: Container | None = None) -> str:
+        """A page of its own. `running`: its container, where that is known. Raises Unhealthy
+        without an answer."""
+        text = self._ask(running or self.running(), path)
         if text is None:
             raise Unhealthy("the proxy does not answer", details=self.last_words())
         return text
@@ -95,7 +97,7 @@ class Proxy:
         """What each release answered since the last reload. Raises Unhealthy without an answer."""
         text = self.asked("/;csv")
         names = {server.name: route.release for route in routes for server in route.servers}
-        return haproxy.counters(text, names)
+        return haproxy_counters.counters(text, names)
 
     def drain(self) -> None:
         """Waits until no old worker of the proxy holds a request, at most the drain time."""

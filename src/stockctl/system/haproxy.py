@@ -1,4 +1,4 @@
-"""HAProxy: its configuration as a value, and what its counters say. Nothing here does anything.
+"""HAProxy: its configuration as a value. Nothing here does anything.
 
 The configuration file is the truth about traffic: its first line says which release gets which
 share, and one of its frontends answers with the configuration's own fingerprint, so that whoever
@@ -7,10 +7,9 @@ reloads can see that the new one is in force.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stockctl.system import haproxy_times
@@ -81,7 +80,7 @@ backend release
 {servers}
 
 backend times
-  stick-table type string len 64 size 1k store gpc(16)
+  stick-table type string len 64 size 1k store gpc({counters})
 
 frontend stats
   bind :{stats_port}
@@ -143,21 +142,6 @@ class Maintenance:
     page: str
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What one release has answered since the last reload. `response_ms` is the mean over the
-    last 1024 answers."""
-
-    requests: int = 0
-    errors: int = 0
-    response_ms: float = 0.0
-
-    @property
-    def error_rate(self) -> float:
-        """In percent."""
-        return 100 * self.errors / self.requests if self.requests else 0.0
-
-
 def render(
     routes: Sequence[Route],
     *,
@@ -178,7 +162,8 @@ def render(
         public_port=PUBLIC_PORT,
         stats_port=STATS_PORT,
         scheme="\n".join([*_page(maintenance, health), *_scheme(tls)]),
-        counting=haproxy_times.counting(_quoted(health)),
+        counting=haproxy_times.counting(_quoted(health.partition("?")[0])),
+        counters=haproxy_times.COUNTERS,
         telling=haproxy_times.telling(),
         servers="\n".join(lines),
         generation="{generation}",
@@ -250,27 +235,3 @@ def shares(text: str) -> dict[str, int]:
     except ValueError:
         return {}
     return found
-
-
-def counters(text: str, releases: Mapping[str, str]) -> dict[str, Counters]:
-    """From the statistics page as CSV; `releases` says which release a server belongs to.
-
-    The columns: https://docs.haproxy.org/2.6/management.html#9.1
-    """
-    found: dict[str, Counters] = {}
-    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
-        release = releases.get(row["svname"])
-        if row["# pxname" if "# pxname" in row else "pxname"] == "release" and release:
-            found[release] = _added(found.get(release, Counters()), row)
-    return found
-
-
-def _added(before: Counters, row: Mapping[str, str]) -> Counters:
-    def number(column: str) -> int:
-        return int(row.get(column) or 0)
-
-    answers = sum(number(f"hrsp_{kind}") for kind in ("1xx", "2xx", "3xx", "4xx", "5xx", "other"))
-    errors = number("hrsp_5xx") + number("eresp")
-    requests = before.requests + answers + number("eresp")
-    slowest = max(before.response_ms, float(number("rtime")))
-    return Counters(requests, before.errors + errors, slowest)

@@ -104,6 +104,7 @@ def test_what_looks_at_a_service_looks_over_there(machine: Machine, far: Shop) -
     assert far.ok("smoke", "staging").code == 0
     status = far.ok("status", "staging", "--json").data["data"]
     assert status["health"]["level"] == "good"
+    assert (status["health"]["source"], status["health"]["requests"]) == ("proxy", 2)  # smoke
     for verb in ("--on", "--off"):
         far.ok("deploy", "maintenance", "staging", verb)
     assert serves(machine, far) == "v2"

@@ -6,7 +6,7 @@ import pytest
 
 from stockctl.deploy.canary import verdict
 from stockctl.env.deploy_settings import Abandon
-from stockctl.system.haproxy import Counters
+from stockctl.system.haproxy_counters import Counters
 
 LIMITS = Abandon(error_rate=5, response_time="2s", requests=20)  # type: ignore[arg-type]
 

@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from stockctl.system import haproxy, haproxy_times
-from stockctl.system.haproxy import Counters, Route, Server, render
+from stockctl.system import haproxy, haproxy_counters, haproxy_times
+from stockctl.system.haproxy import Route, Server, render
+from stockctl.system.haproxy_counters import Counters, Worker
+from stockctl.system.haproxy_times import Times
 
 OLD = Route("r0001", 90, (Server("r0001-1", "p-r0001-app-1", 5000),))
 NEW = Route("r0002", 10, tuple(Server(f"r0002-{n}", f"p-r0002-app-{n}", 5000) for n in (1, 2)))
@@ -69,24 +71,33 @@ def test_the_proxy_alone_says_who_the_client_is() -> None:
 
 
 CSV = """\
-# pxname,svname,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,eresp,rtime,
-public,FRONTEND,0,9,0,0,0,0,,,
-release,r0001-1,0,90,5,5,0,0,0,12,
-release,r0002-1,0,5,0,0,5,0,0,40,
-release,r0002-2,0,8,0,0,1,0,1,90,
-release,BACKEND,0,108,5,5,6,0,1,50,
+# pxname,svname,econ,eresp,lastchg,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,rtime,
+public,FRONTEND,,,,0,9,0,0,0,0,,
+release,r0001-1,0,0,9,0,90,5,5,0,0,12,
+release,r0002-1,0,0,9,0,5,0,0,5,0,40,
+release,r0002-2,0,1,4,0,8,0,0,1,0,90,
+release,BACKEND,6,1,4,0,108,5,5,12,0,50,
+times,BACKEND,0,0,61,0,0,0,0,0,0,0,
 """
 
 
 def test_counters_are_added_up_for_each_release() -> None:
     names = {"r0001-1": "r0001", "r0002-1": "r0002", "r0002-2": "r0002"}
-    found = haproxy.counters(CSV, names)
+    found = haproxy_counters.counters(CSV, names)
     assert found == {
         "r0001": Counters(100, 0, 12.0),
         "r0002": Counters(20, 7, 90.0),
     }
     assert found["r0002"].error_rate == pytest.approx(35.0)
     assert Counters().error_rate == 0.0
+
+
+def test_how_old_the_counters_are_and_what_no_server_answered() -> None:
+    """Server r0002-2 was down meanwhile: the backend is not as old as its last change."""
+    found = haproxy_counters.worker(CSV)
+    assert found == Worker(61, 7, ("r0001-1", "r0002-1", "r0002-2"))
+    before = "".join(line for line in CSV.splitlines(True) if not line.startswith("times"))
+    assert haproxy_counters.worker(before).age_s is None
 
 
 def test_tls_redirects_to_the_port_that_browsers_find() -> None:
@@ -104,17 +115,19 @@ def test_tls_redirects_to_the_port_that_browsers_find() -> None:
 
 def test_times_are_counted_once_each_and_not_those_of_health_checks() -> None:
     text = render((OLD,), health='/a "b"', drain_s=1)
-    assert 'acl healthcheck capture.req.uri -m str "/a \\"b\\""' in text
-    ranges = [line.split()[-2] for line in text.splitlines() if "sc-inc-gpc" in line]
+    assert 'acl healthcheck var(txn.path) -m str "/a \\"b\\""' in text
+    assert '-m str "/a"' in render((OLD,), health="/a?deep=1", drain_s=1)
+    ranges = [line.split()[-2] for line in text.splitlines() if "-m int" in line]
     assert ranges[:2] + ranges[-2:] == ["0:5", "6:10", "5001:10000", "10001:"]
     ends = [tuple(each.split(":")) for each in ranges]
     assert all(int(a[1]) + 1 == int(b[0]) for a, b in pairwise(ends))
-    assert len(ranges) == 16  # as many as a table has
+    assert f"sc-inc-gpc({len(ranges)},2) if {{ status ge 500 }}" in text
+    assert f"store gpc({len(ranges) + 1})" in text
 
 
 def test_a_page_that_is_not_ours_has_no_times() -> None:
-    page = "times " + " ".join(str(n) for n in range(16))
-    assert haproxy_times.read(page) == tuple(range(16))
+    page = "times " + " ".join(str(n) for n in range(17))
+    assert haproxy_times.read(page) == Times(tuple(range(16)), 16)
     for other in ("", "times", page + " 5", page.replace("7", "x"), "<!DOCTYPE html><html>"):
         assert haproxy_times.read(other) is None
     found = haproxy_times.buckets(tuple(range(16)))

@@ -1,20 +1,28 @@
-"""Is it well: one request to its health check, and what its own metrics say of all others."""
+"""Is it well: one request to its health check, and what came of all others."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from threading import Thread
+
 from stockctl.core.errors import StockctlError
+from stockctl.deploy.overview import traffic
 from stockctl.deploy.overview.part import SERVICE, Advice, Level, Part
-from stockctl.deploy.replicas import sample
+from stockctl.deploy.overview.traffic import Figures
 from stockctl.deploy.site import Site
 from stockctl.system.http import Request, send
-from stockctl.system.service_metrics import Sample
 
 TIMEOUT_S = 1.8  # a little less than the piece has
-ERRORS, SLOW_S = 0.02, 1.0  # the plan's alerts: more than 2 % errors, p95 beyond 1000 ms
 
 
-def health_part(site: Site, before: Sample | None = None) -> tuple[Part, Sample | None]:
-    """`before`: an earlier sample; then the figures are of the time since."""
+def health_part(site: Site, before: Figures | None = None) -> tuple[Part, Figures | None]:
+    """`before`: figures of an earlier look; then they are of the time since. Both are asked at the
+    same time: a proxy that is silent must not hide that the service is well."""
+    until = time.monotonic() + TIMEOUT_S
+    asked = _aside(lambda: traffic.figures(site, before, timeout_s=TIMEOUT_S))
     service, name = site.service, site.environment.name
     url = site.reached(service.url.rstrip("/") + service.health)
     answer = send(Request("GET", url), timeout_s=TIMEOUT_S)
@@ -22,48 +30,39 @@ def health_part(site: Site, before: Sample | None = None) -> tuple[Part, Sample 
     data = {"ok": answer.status == 200, "status": answer.status or None, "duration_ms": took_ms}
     if answer.status != 200:
         came = answer.failure or f"{answer.status} {' '.join(answer.text().split())[:80]}"
-        advice = _advice(site, name)
         said = f"{service.health} does not answer 200: {came}"
-        return Part("health", Level.BAD, (said,), {**data, "error": came}, advice), None
-    said = f"{answer.status} in {took_ms:.0f} ms"
-    seen = _sample(site)
-    if seen is None:
-        return Part("health", Level.GOOD, (said,), data), None
-    traffic = seen.since(before) if before else seen
-    words, level = _traffic(traffic, "since the last look" if before else "since it started")
-    advice = (Advice(SERVICE, f"stockctl smoke {name}", words, level),) if level != "good" else ()
-    part = Part("health", level, (said, words), {**data, **_data(traffic)}, advice)
-    return part, seen
-
-
-def _sample(site: Site) -> Sample | None:
-    """Of all replicas; of whichever answers where the engine cannot be asked."""
-    if site.service.metrics is None:
-        return None
+        return Part(
+            "health", Level.BAD, (said,), {**data, "error": came}, _advice(site, name)
+        ), None
+    well = Part("health", Level.GOOD, (f"{answer.status} in {took_ms:.0f} ms",), data)
     try:
-        containers = site.live_containers()
-    except StockctlError:
-        containers = ()
-    return sample(site, containers, timeout_s=TIMEOUT_S)
+        found = asked.result(max(0.0, until - time.monotonic()))
+    except (StockctlError, TimeoutError) as error:
+        why = f"nobody knows of other requests: {error or 'no answer in time'}"
+        return replace(well, said=(*well.said, why)), None
+    return (_with(well, found, name), found) if found else (well, None)
 
 
-def _traffic(sample: Sample, when: str) -> tuple[str, Level]:
-    if not sample.requests:
-        return f"no requests {when}", Level.GOOD
-    p95 = sample.quantile(0.95)
-    slow = "" if p95 is None else f", p95 {p95 * 1000:.0f} ms"
-    words = f"{sample.requests:,.0f} requests {when}, {sample.error_rate:.2%} errors{slow}"
-    wrong = sample.error_rate > ERRORS or (p95 is not None and p95 > SLOW_S)
-    return words, Level.NOTICE if wrong else Level.GOOD
+def _with(part: Part, found: Figures, name: str) -> Part:
+    said, level = traffic.words(found)
+    wrong = level is not Level.GOOD
+    advice = (Advice(SERVICE, f"stockctl smoke {name}", said, level),) if wrong else ()
+    both = {**part.data, **traffic.data(found)}
+    return replace(part, level=level, said=(*part.said, said), data=both, advice=advice)
 
 
-def _data(sample: Sample) -> dict[str, float | None]:
-    p95 = sample.quantile(0.95)
-    return {
-        "requests": sample.requests,
-        "error_rate": round(sample.error_rate, 5),
-        "p95_ms": None if p95 is None else round(p95 * 1000, 1),
-    }
+def _aside(ask: Callable[[], Figures | None]) -> Future[Figures | None]:
+    """On a thread that ends with us, whether it has an answer or not."""
+    future: Future[Figures | None] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True, name="status-traffic").start()
+    return future
 
 
 def _advice(site: Site, name: str) -> tuple[Advice, ...]:

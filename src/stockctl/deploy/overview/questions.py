@@ -24,15 +24,15 @@ from stockctl.deploy.overview.part import (
     Level,
     Part,
 )
+from stockctl.deploy.overview.traffic import Figures
 from stockctl.deploy.site import Site
-from stockctl.system.service_metrics import Sample
 
 
 class Memory:
     """What an earlier look saw, for those that come after it."""
 
     def __init__(self) -> None:
-        self.sample: Sample | None = None
+        self.figures: Figures | None = None
 
 
 def questions(
@@ -63,5 +63,5 @@ def _containers(site: Site) -> Part:
 
 
 def _health(site: Site, memory: Memory) -> Part:
-    part, memory.sample = health_part(site, memory.sample)
+    part, memory.figures = health_part(site, memory.figures)
     return part

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stockctl.core.errors import StockctlError
-from stockctl.deploy import beside
+from stockctl.core.errors import StockctlError, Unhealthy
+from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
-from stockctl.system import haproxy_times
-from stockctl.system.haproxy import Counters, Route
+from stockctl.system import haproxy_counters, haproxy_times
+from stockctl.system.haproxy_counters import Counters
+from stockctl.system.haproxy_times import Times
 from stockctl.system.service_metrics import Sample
 
 
@@ -23,11 +24,14 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the proxy has counted since its last reload. `times`: answers by how long they took, as
-    system/haproxy_times.py has them; None for a proxy from before it counted them."""
+    """What the proxy has counted since its last reload, `age_s` seconds ago. `times`: what users
+    got, and `broken`, what no server answered; `times` is None for a proxy from before it counted
+    them."""
 
     counters: Counters
-    times: tuple[int, ...] | None = None
+    times: Times | None = None
+    broken: int = 0
+    age_s: int | None = None
 
 
 class Tally:
@@ -41,7 +45,11 @@ class Tally:
     def look(self, own: Own) -> tuple[Sample | None, float | None]:
         """Requests since the first look; and the mean answer in ms of the last 1024, where the
         proxy does not know how they spread. None where it cannot be asked."""
-        now = self._seen()
+        live = self._site.releases.live()
+        try:
+            now = seen(self._site, live) if live else None
+        except StockctlError:
+            now = None
         if now is None:
             return None, None
         if self._before is not None:
@@ -49,40 +57,51 @@ class Tally:
         self._before = now
         return self._total, now.counters.response_ms if now.times is None else None
 
-    def _seen(self) -> Seen | None:
-        live = self._site.releases.live()
-        if live is None:
-            return None
-        traffic = Traffic(self._site)
-        try:
-            route = beside.route(self._site, live)
-            counters = traffic.counters((route,)).get(live.id)
-            return None if counters is None else Seen(counters, _times(traffic, route))
-        except StockctlError:
-            return None
+
+def seen(site: Site, release: Release) -> Seen:
+    """Raises Unhealthy where the proxy does not answer, or has nothing to do with this release;
+    ToolFailed where the engine does not know where it is."""
+    traffic = Traffic(site)
+    running = traffic.running()
+    if running is None:
+        raise Unhealthy("the proxy does not run")
+    page = traffic.asked("/;csv", running)
+    worker = haproxy_counters.worker(page)
+    names = [each for each in worker.servers if each.startswith(f"{release.id}-")]
+    if not names:
+        raise Unhealthy(f"the proxy sends nothing to {release.id}")
+    counters = haproxy_counters.counters(page, dict.fromkeys(names, release.id))[release.id]
+    pages = [traffic.asked(haproxy_times.PATH + each, running) for each in names]
+    return Seen(counters, _sum(pages), worker.broken, worker.age_s)
 
 
-def _times(traffic: Traffic, route: Route) -> tuple[int, ...] | None:
+def _sum(pages: list[str]) -> Times | None:
     """Of all its servers together."""
-    found = [
-        haproxy_times.read(traffic.asked(haproxy_times.PATH + each.name)) for each in route.servers
-    ]
-    known = [each for each in found if each is not None]
-    return tuple(map(sum, zip(*known, strict=True))) if known and len(known) == len(found) else None
+    total = Times()
+    for page in pages:
+        found = haproxy_times.read(page)
+        if found is None:
+            return None
+        total = total.plus(found)
+    return total
+
+
+def reloaded(before: Seen, now: Seen) -> bool:
+    """Whether it began to count anew. Its age tells that also when more came since than before."""
+    younger = None not in (before.age_s, now.age_s) and (now.age_s or 0) < (before.age_s or 0)
+    return younger or now.counters.requests < before.counters.requests
 
 
 def between(before: Seen, now: Seen, own: Own) -> Sample:
     """What users sent in the meantime."""
-    if now.counters.requests < before.counters.requests:  # it was reloaded
+    if reloaded(before, now):
         before = Seen(Counters())
+    if now.times is not None:
+        times = now.times.since(before.times or Times())
+        broken = max(0, now.broken - before.broken)
+        took = haproxy_times.buckets(times.took)
+        return Sample(float(times.answers + broken), float(times.failed + broken), took)
     earlier, later = before.counters, now.counters
     requests = max(0, later.requests - earlier.requests - own.requests)
     errors = max(0, later.errors - earlier.errors - own.failed)
-    took = haproxy_times.buckets(_since(before.times, now.times)) if now.times else {}
-    return Sample(float(requests), float(min(errors, requests)), took)
-
-
-def _since(before: tuple[int, ...] | None, now: tuple[int, ...]) -> tuple[int, ...]:
-    if before is None or any(a > b for a, b in zip(before, now, strict=True)):
-        return now
-    return tuple(b - a for a, b in zip(before, now, strict=True))
+    return Sample(float(requests), float(min(errors, requests)))

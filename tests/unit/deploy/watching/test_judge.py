@@ -10,7 +10,8 @@ from stockctl.cli.watch_view import curve, screen
 from stockctl.deploy.watching.judge import Judge, Look
 from stockctl.deploy.watching.proxied import Own, Seen, between
 from stockctl.env.watch_settings import WatchSettings
-from stockctl.system.haproxy import Counters
+from stockctl.system.haproxy_counters import Counters
+from stockctl.system.haproxy_times import Times
 from stockctl.system.service_metrics import Sample
 
 INF = float("inf")
@@ -215,7 +216,8 @@ def test_the_proxys_counters_without_what_the_watching_sent() -> None:
 
 def test_the_proxys_times_give_a_p95_also_over_a_reload() -> None:
     def seen(requests: int, fast: int, slow: int) -> Seen:
-        return Seen(Counters(requests), (fast, *[0] * 11, slow, *[0] * 3))  # 0 to 5 ms, 2 to 3 s
+        took = (fast, *[0] * 11, slow, *[0] * 3)  # 0 to 5 ms, 2 to 3 s
+        return Seen(Counters(requests), Times(took))
 
     first, reloaded = seen(1000, 900, 100), seen(100, 90, 10)
     for before, now in (
@@ -228,6 +230,20 @@ def test_the_proxys_times_give_a_p95_also_over_a_reload() -> None:
         assert sample.quantile(0.95) == pytest.approx(2.5)
         assert sample.quantile(0.9) == pytest.approx(0.005)
     assert between(first, Seen(Counters(1100)), Own()).quantile(0.95) is None
+
+
+def test_a_proxy_that_was_reloaded_is_younger_also_where_more_came_since() -> None:
+    """Ten answers before, a hundred after: the ten are no part of the hundred."""
+
+    def seen(answers: int, failed: int, age_s: int | None) -> Seen:
+        took = (answers, *[0] * 15)
+        return Seen(Counters(answers), Times(took, failed), failed, age_s)
+
+    before = seen(10, 4, 60)
+    assert between(before, seen(110, 4, 62), Own()).requests == 100
+    anew = between(before, seen(100, 4, 1), Own())
+    assert (anew.requests, anew.errors) == (104, 8)  # four answers of 5xx, four that nobody gave
+    assert between(before, seen(10, 4, 62), Own()) == Sample(0, 0, dict.fromkeys(anew.buckets, 0.0))
 
 
 def test_a_container_that_starts_again_has_shown_it() -> None:

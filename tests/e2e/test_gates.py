@@ -65,7 +65,7 @@ def test_a_working_tree_that_is_not_committed_was_never_rehearsed(project: Stagi
 
 
 def test_a_person_at_the_terminal_is_asked(project: StagingProject) -> None:
-    project.toml('\n[gates.people.on-call]\nask = "Who is on call?"\nvalid_for = "1d"\n')
+    project.toml('\n[gates]\non_call = "1d"\n')
     terminal = Terminal(project.root, "deploy", "preflight", "staging", "--tag", "v1")
     terminal.expect("Who is on call? ")
     terminal.type("\n")
@@ -81,6 +81,7 @@ def test_a_person_at_the_terminal_is_asked(project: StagingProject) -> None:
     entries = project.ok("journal", "staging", "--json").data["data"]["entries"]
     assert [e["command"] for e in entries] == ["gate on-call: Ada, until Monday"]
 
+    assert project.run("deploy", "preflight", "staging", "--answer", "on-call=").code == 2
     again = Terminal(project.root, "deploy", "preflight", "staging", "--tag", "v1")
     assert again.end() == 0
     assert "Who is on call? \r" not in again.shown  # asked once, until it is too old

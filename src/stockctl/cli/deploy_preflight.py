@@ -8,7 +8,14 @@ import typer
 
 from stockctl.cli.deploy import Image, Tag, app, what_to_deploy
 from stockctl.cli.gate import count_errors
-from stockctl.cli.gates import ask_people, gate_data, preflight_of, quietly, show_gates
+from stockctl.cli.gates import (
+    ask_people,
+    candidate_of,
+    gate_data,
+    preflight_of,
+    quietly,
+    show_gates,
+)
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
@@ -39,15 +46,13 @@ def preflight(
 
     Nothing is changed but what `--answer` says. Exit 4 where one is red. docs/gates.md
     """
-    from stockctl.deploy.image import is_dirty
-    from stockctl.deploy.preflight.gate import Candidate
     from stockctl.deploy.preflight.run import preflight
 
     opened = open_environment(session, name)
     with opened.site() as site:
         version, image, commit = what_to_deploy(session, site, tag, reference)
         build = not reference and bool(site.service.build)
-        candidate = Candidate(version, image, build, is_dirty(commit, build=build))
+        candidate = candidate_of(version, image, commit, build=build)
         errors = count_errors(session, name)
         with preflight_of(opened, quietly(site), candidate, errors) as what:
             _answer(what, answers or [])
@@ -65,13 +70,16 @@ def preflight(
 
 def _answer(what: Preflight, answers: list[str]) -> None:
     from stockctl.deploy.preflight.own import answer
+    from stockctl.env.gate_settings import ON_CALL
 
-    people = what.settings.people
+    questions = what.settings.questions
     for given in answers:
-        name = given.partition("=")[0]
-        if name not in people:
-            known = ", ".join(people) or "none"
+        name, _, text = given.partition("=")
+        if name not in questions:
+            known = ", ".join(questions) or "none"
             raise UsageError(f"no question is called {name}", hint=f"There are: {known}.")
+        if name == ON_CALL and not text.strip():
+            raise UsageError("on-call wants a name", hint=f'--answer {ON_CALL}="Ada, 555-0100"')
     for given in answers:
         name, _, text = given.partition("=")
         answer(what, name, text.strip() or "yes")

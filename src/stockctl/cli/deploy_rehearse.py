@@ -50,12 +50,15 @@ def rehearse(
         with site.progress.step("image") as step:
             build = not reference
             image_id = image.obtain(site, wanted, version, commit, step, build=build)
-        dirty = image.is_dirty(commit, build=build and site.service.build is not None)
+        built = build and site.service.build is not None
+        dirty = image.is_dirty(commit, build=built)
         if dirty:
             session.progress().warn(
                 "the working tree differs from its commit: this counts for no gate; commit first"
             )
-        found = rehearse(site, store, Piece(version, image_id, rendered, dirty))
+        made_of = image.built_from(commit, build=built)
+        piece = Piece(version, image_id, rendered, dirty, made_of)
+        found = rehearse(site, store, piece)
     _show(session, found)
     failed = any(each.failed for each in found.migrations)
     code = MigrationFailed.exit_code if failed else Unhealthy.exit_code

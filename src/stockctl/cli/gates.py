@@ -18,6 +18,7 @@ from stockctl.core.units import format_instant
 
 if TYPE_CHECKING:
     from stockctl.cli.wiring import Opened
+    from stockctl.deploy.image import Commit
     from stockctl.deploy.preflight.gate import Candidate, Gate, Preflight
     from stockctl.deploy.site import Site
 
@@ -49,6 +50,15 @@ def preflight_of(
             root=opened.session.project().root,
             errors=errors,
         )
+
+
+def candidate_of(version: str, reference: str, commit: Commit | None, *, build: bool) -> Candidate:
+    """What is about to be deployed, as gates look at it."""
+    from stockctl.deploy.image import built_from, is_dirty
+    from stockctl.deploy.preflight.gate import Candidate
+
+    dirty, made_of = is_dirty(commit, build=build), built_from(commit, build=build)
+    return Candidate(version, reference, build, dirty, made_of)
 
 
 def _stage(opened: Opened, stack: ExitStack) -> Site | None:
@@ -95,13 +105,13 @@ def pass_gates(
 
 
 def ask_people(session: Session, what: Preflight, overridden: Container[str] = ()) -> None:
-    """At a terminal, the questions of `gates.people` that nobody has answered, or not lately.
+    """At a terminal, the questions that nobody has answered, or not lately.
     Nothing typed is no answer: that gate is red."""
     from stockctl.deploy.preflight.own import answer, question
 
     if not can_ask(session):
         return
-    for name, person in what.settings.people.items():
+    for name, person in what.settings.questions.items():
         if name in overridden or question(what, name, person).ok:
             continue
         session.output.err.print(f"{session.output.clean(person.ask)} ", end="", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,7 @@ def smoke(
 
 def _keep(opened: Opened, outcomes: tuple[Outcome, ...]) -> None:
     """For the gate `smoke`: all the checks, of what is live. What cannot be kept stops nothing."""
-    from stockctl.deploy.evidence import Evidence, EvidenceBook
+    from stockctl.deploy.evidence import SMOKE_FAILED, Evidence, EvidenceBook
     from stockctl.deploy.release import Releases
     from stockctl.smoke.report import report
     from stockctl.system.journal_file import operator
@@ -82,7 +83,10 @@ def _keep(opened: Opened, outcomes: tuple[Outcome, ...]) -> None:
         if live is not None:
             now = opened.clock.now()
             evidence = Evidence("smoke", now, found.ok, operator(), live.image_id, said)
-            EvidenceBook(opened.host, opened.directory).put(evidence)
+            book = EvidenceBook(opened.host, opened.directory)
+            book.put(evidence)
+            if not found.ok:  # outlasts the next one that passes
+                book.put(replace(evidence, kind=SMOKE_FAILED))
     except HostFailed as error:
         opened.session.progress().warn(f"the result is not kept for the gates: {error}")
 

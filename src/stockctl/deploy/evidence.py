@@ -14,6 +14,7 @@ from stockctl.core.units import format_instant, parse_instant
 from stockctl.system.host import Host, content
 
 FORMAT = 1
+SMOKE_FAILED = "smoke-failed"  # the newest that did not pass, whatever came after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Evidence:
     who: str
     of: str = ""
     detail: str = ""
+
+
+def identity(version: str, commit: str | None) -> str:
+    """Of what will be built: its version, and from which commit where that is known."""
+    return f"{version}@{commit}" if commit else version
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ def is_dirty(commit: Commit | None, *, build: bool) -> bool:
     return build and commit is not None and commit.dirty
 
 
+def built_from(commit: Commit | None, *, build: bool) -> str | None:
+    """The commit of what will be built; None for an image that is there already."""
+    return commit.id if build and commit is not None else None
+
+
 def version_in(reference: str) -> str:
     """A release's version where an image was named: its tag, else the beginning of its digest."""
     name, _, digest = reference.partition("@")

@@ -9,6 +9,7 @@ from pydantic import Field, StrictBool, field_validator
 from stockctl.env.types import Duration, Number, Table
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
+ON_CALL = "on-call"
 BUILT_IN = (
     "environment",
     "migrations",
@@ -24,6 +25,7 @@ BUILT_IN = (
     "disk",
     "connections",
     "certificate",
+    ON_CALL,
 )
 
 
@@ -86,12 +88,25 @@ class GateSettings(Table):
     certificate_valid_for: Duration | None = Field(
         None, description="How long the certificate of an https `service.url` must still hold."
     )
+    on_call: Duration | None = Field(
+        None,
+        description="Somebody was named as on call within this time: the question `on-call`, which"
+        " is answered like those of `gates.people`.",
+    )
     commands: dict[str, CommandGate] = Field(
         default_factory=dict, description="`[gates.commands.NAME]`, once for each program."
     )
     people: dict[str, PersonGate] = Field(
         default_factory=dict, description="`[gates.people.NAME]`, once for each question."
     )
+
+    @property
+    def questions(self) -> dict[str, PersonGate]:
+        """Everything that a person is asked: what is built in, and `people`."""
+        if self.on_call is None:
+            return self.people
+        asked = PersonGate.model_construct(ask="Who is on call?", valid_for=self.on_call)
+        return {ON_CALL: asked, **self.people}
 
     @field_validator("commands", "people")
     @classmethod

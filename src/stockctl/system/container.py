@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from stockctl.system.compose import RELEASE_LABEL, WEB_LABEL
@@ -25,6 +26,7 @@ class Container:
     project: str = ""
     web_port: int | None = None  # it takes requests at this port
     published: tuple[tuple[int, int], ...] = ()  # port inside, port on this machine
+    started_at: datetime | None = None  # the last time, by the engine's clock
 
     @property
     def url(self) -> str | None:
@@ -111,7 +113,15 @@ def container_of(attributes: dict[str, Any]) -> Container:
         project=labels.get("com.docker.compose.project", ""),
         web_port=int(labels[WEB_LABEL]) if WEB_LABEL in labels else None,
         published=tuple(_published(attributes)),
+        started_at=_moment(state.get("StartedAt", "")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    """`2026-11-22T03:00:00.123456789Z`, to the second; the year 1 is the engine's "never"."""
+    if not text or text.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
 
 
 def _published(attributes: dict[str, Any]) -> Iterator[tuple[int, int]]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.answering import Quiet, serving
+from tests.conftest import FakeClock, Recorder
+from tests.unit.deploy.preflight.conftest import gate, maker
 
 from stockctl.smoke.tls import tls_outcomes
 
@@ -90,6 +92,23 @@ def test_a_certificate_that_nobody_vouches_for_is_a_failure(secured: Server) -> 
     (found,) = tls_outcomes(f"https://localhost:{secured.server_port}", NOW)
     assert (found.ok, found.check.critical) == (False, True)
     assert "does not hold" in found.detail
+
+
+def test_the_gate_wants_it_to_hold_for_a_while(
+    secured: Server,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    recorder: Recorder,
+) -> None:
+    url = f"https://localhost:{secured.server_port}"
+    made = maker(tmp_path, FakeClock(NOW), recorder, url)
+    red = gate(made(certificate_valid_for="14d"), "certificate")
+    assert (red.ok, red.fix) == (False, "Renew it.")  # nobody vouches for it
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
+    assert gate(made(certificate_valid_for="14d"), "certificate").ok
+    red = gate(made(certificate_valid_for="31d"), "certificate")
+    assert (red.ok, red.detail.endswith(", needs 31d 0h")) == (False, True), red
 
 
 @pytest.mark.parametrize(

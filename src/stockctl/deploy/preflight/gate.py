@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stockctl.backup.stores.base import Store
 from stockctl.core.units import format_duration
-from stockctl.deploy.evidence import EvidenceBook
+from stockctl.deploy.evidence import EvidenceBook, identity
 from stockctl.deploy.site import Site
 from stockctl.env.gate_settings import GateSettings
 from stockctl.system.host import Host
@@ -34,12 +34,19 @@ class Gate:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """What is about to be deployed; `build`: its image does not exist yet. `dirty`: it will be
-    built from a working tree that differs from its commit, so that its version names many."""
+    built from a working tree that differs from its commit, so that its version names many.
+    `commit`: what it will be built from, where that is known."""
 
     version: str
     reference: str
     build: bool
     dirty: bool = False
+    commit: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What proofs are of: a tag may be given to two commits."""
+        return identity(self.version, self.commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class Preflight:
         """Of what was written down for this environment: by its host's clock, now and then."""
         return age_s(self.site, moment)
 
+
+UNSAVED = "the working tree differs from its commit"
+COMMIT = "Commit first, then: {}"
 
 Ask = Callable[[Preflight], Gate]
 

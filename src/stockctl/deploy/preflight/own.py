@@ -15,19 +15,21 @@ SHOWN_LINES = 8  # the last ones of a program that failed
 def program(preflight: Preflight, name: str, settings: CommandGate) -> Gate:
     """Run, unless it passed for this version not too long ago; always, and for nobody later, where
     the working tree differs from its commit. Raises ToolMissing, DeadlineExceeded."""
-    version, now = preflight.candidate.version, preflight.site.clock.now()
+    what, now = preflight.candidate.identity, preflight.site.clock.now()
     kind = f"command-{name}"
     dirty = preflight.candidate.dirty
     before = None if dirty else preflight.evidence.get(kind)
-    if before and before.ok and before.of == version:
+    if before and before.ok and before.of == what:
         age = preflight.age_s(before.at)
         if fresh(age, settings.fresh_for):
-            return Gate(name, True, f"passed {format_age(age)} for {version}", before.at)
+            return Gate(
+                name, True, f"passed {format_age(age)} for {preflight.candidate.version}", before.at
+            )
     command = Command(settings.run, directory=preflight.root)
     done = preflight.here.run(command, timeout_s=settings.timeout, check=False)
     if done.ok:
         if not dirty:
-            preflight.evidence.put(Evidence(kind, now, True, operator(), version))
+            preflight.evidence.put(Evidence(kind, now, True, operator(), what))
         return Gate(name, True, f"passed in {format_duration(done.duration_s)}", now)
     lines = (done.stdout + done.stderr).strip().splitlines()[-SHOWN_LINES:]
     said = "\n".join((f"{command} ended with {done.exit_code}", *lines))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from stockctl.core.errors import Refused, StockctlError, UsageError
-from stockctl.deploy.preflight import backups, database, host, own, stage
+from stockctl.deploy.preflight import backups, database, host, own, stage, staging
 from stockctl.deploy.preflight.gate import Ask, Gate, Preflight
 
 
@@ -20,7 +20,7 @@ def asked(preflight: Preflight) -> dict[str, Ask]:
         ("backup-age", settings.backup_younger_than, backups.age),
         ("backup-verified", settings.backup_verified_within, backups.verified),
         ("backup-drilled", settings.backup_drilled_within, backups.drilled),
-        ("staging", settings.staging, stage.same_image),
+        ("staging", settings.staging, staging.same_image),
         ("smoke", settings.smoke_within, stage.smoked),
         ("load", settings.load_within, stage.loaded),
         ("rollback", settings.rollback_within, stage.rolled_back),
@@ -32,7 +32,7 @@ def asked(preflight: Preflight) -> dict[str, Ask]:
     found |= {name: ask for name, value, ask in optional if value is not None}
     for name, each in settings.commands.items():
         found[name] = partial(own.program, name=name, settings=each)
-    for name, person in settings.people.items():
+    for name, person in settings.questions.items():
         found[name] = partial(own.question, name=name, settings=person)
     return found
 

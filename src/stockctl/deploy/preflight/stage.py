@@ -5,74 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from stockctl.core.journal import Outcome
-from stockctl.core.units import format_duration
 from stockctl.deploy.evidence import EvidenceBook
-from stockctl.deploy.preflight.gate import SKEW_S, Gate, Preflight, age_s, aged, ahead
+from stockctl.deploy.preflight.gate import COMMIT, UNSAVED, Gate, Preflight, aged
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.site import Site
-from stockctl.system.http import Request, send
 
-HEALTH_S = 10.0
-_DEPLOY_AGAIN = "Set its clock right, then: stockctl deploy {}"
-_UNSAVED = "the working tree differs from its commit"
-_COMMIT = "Commit first, then: {}"
 ROLLBACK = ("rollback", "deploy rollback")  # how the journal calls it
-
-
-def same_image(preflight: Preflight) -> Gate:
-    """Live there for long enough, and well at this moment."""
-    stage = preflight.stage
-    assert stage is not None
-    where, need = stage.environment.name, preflight.settings.staging_for
-    live = stage.releases.live()
-    if live is None:
-        fix = f"stockctl deploy {where}"
-        return Gate("staging", False, f"nothing is live on {where}", fix=fix)
-    if preflight.candidate.dirty:
-        said = f"nobody can say whether {where} has the same: {_UNSAVED}"
-        return Gate("staging", False, said, fix=_COMMIT.format(f"stockctl deploy {where}"))
-    wrong = _differs(preflight, live)
-    if wrong:
-        fix = f"stockctl deploy {where} --tag {preflight.candidate.version}"
-        return Gate("staging", False, f"{where} has {wrong}", live.created_at, fix)
-    since = _live_since(stage, live)
-    age = age_s(stage, since)
-    if age < -SKEW_S:
-        said = f"{live.version} went live on {where} {ahead(age)}"
-        return Gate("staging", False, said, since, _DEPLOY_AGAIN.format(where))
-    said = f"{live.version} is live on {where} for {format_duration(max(age, 0.0))}"
-    if age < need:
-        fix = f"Wait {format_duration(need - age)} more."
-        return Gate("staging", False, f"{said}, needs {format_duration(need)}", since, fix)
-    answer = send(
-        Request("GET", stage.reached(stage.service.url.rstrip("/") + stage.service.health)),
-        timeout_s=HEALTH_S,
-    )
-    if answer.status != 200:
-        came = answer.failure or str(answer.status)
-        fix = f"stockctl status {where}"
-        return Gate("staging", False, f"{said}, and is not well: {came}", since, fix)
-    return Gate("staging", True, f"{said}, and well", since)
-
-
-def _live_since(stage: Site, live: Release) -> datetime:
-    """When it went live the last time: what was rolled back to was away meanwhile."""
-    standing = stage.releases.standing()
-    return standing.since if standing and standing.since else live.created_at
-
-
-def _differs(preflight: Preflight, live: Release) -> str:
-    """Images by their id. One that is still to be built has none: then by the version."""
-    wanted = preflight.candidate
-    if not wanted.build:
-        found = preflight.site.engine.image_id(wanted.reference)
-        if found is not None:
-            return "" if found == live.image_id else f"another image, {live.image}"
-    if live.version != wanted.version:
-        return f"another version, {live.version}"
-    if wanted.build and live.dirty:
-        return f"another {live.version}, built from a working tree that differed from its commit"
-    return ""
 
 
 def smoked(preflight: Preflight) -> Gate:
@@ -119,12 +57,14 @@ def rehearsed(preflight: Preflight) -> Gate:
     assert limit is not None
     fix = f"stockctl deploy rehearse {preflight.name} --tag {version}"
     if preflight.candidate.dirty:
-        said = f"nobody can say whether the same was rehearsed: {_UNSAVED}"
+        said = f"nobody can say whether the same was rehearsed: {UNSAVED}"
         again = f"stockctl deploy rehearse {preflight.name}"
-        return Gate("rehearsal", False, said, fix=_COMMIT.format(again))
+        return Gate("rehearsal", False, said, fix=COMMIT.format(again))
     evidence = preflight.evidence.get("rehearsal")
-    if evidence is None or evidence.of != version:
-        return Gate("rehearsal", False, f"{version} was not rehearsed", fix=fix)
+    if evidence is None or evidence.of != preflight.candidate.identity:
+        same = evidence is not None and evidence.of.partition("@")[0] == version
+        which = f"this {version}, of another commit," if same else version
+        return Gate("rehearsal", False, f"{which} was not rehearsed", fix=fix)
     if not evidence.ok:
         return Gate("rehearsal", False, f"{version} did not pass", evidence.at, fix)
     gate = aged(preflight.site, "rehearsal", evidence.at, limit, f"{version} passed")

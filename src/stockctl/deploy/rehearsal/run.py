@@ -32,7 +32,7 @@ from stockctl.db.proof.steps import Rows, Steps, with_rows
 from stockctl.db.proof.trial import Trial
 from stockctl.db.runner import migrate
 from stockctl.db.session import Limits
-from stockctl.deploy.evidence import Evidence, EvidenceBook
+from stockctl.deploy.evidence import Evidence, EvidenceBook, identity
 from stockctl.deploy.gates import migrations_of
 from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed
 from stockctl.deploy.rehearsal.stage import (
@@ -65,6 +65,7 @@ class Piece:
     image_id: str
     rendered: Rendered
     dirty: bool = False  # built from a working tree that differed from its commit
+    commit: str | None = None  # what it was built from, where it was built
 
 
 def choose_backup(store: Store, name: str, now: datetime) -> Backup:
@@ -90,8 +91,8 @@ def rehearse(site: Site, store: Store, piece: Piece) -> Rehearsal:
             found = _play(stage, store, backup, piece)
         detail = "" if found.ok else "not passed"
         if not piece.dirty:  # its version would stand for what is committed later, too
-            now, version = site.clock.now(), piece.version
-            evidence = Evidence(EVIDENCE, now, found.ok, operator(), version, detail)
+            now, what = site.clock.now(), identity(piece.version, piece.commit)
+            evidence = Evidence(EVIDENCE, now, found.ok, operator(), what, detail)
             EvidenceBook(site.host, site.directory).put(evidence)
     return replace(found, steps=site.progress.steps)
 

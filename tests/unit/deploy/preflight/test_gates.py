@@ -2,118 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.answering import Quiet, serving
 from tests.conftest import FakeClock, Recorder
 from tests.unit.backup.test_catalog import add
+from tests.unit.deploy.preflight.conftest import DAY, Make, gate, live
 
 from stockctl.backup.checks import Checks, write_checks
-from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.core.errors import Refused, UsageError
-from stockctl.core.progress import Message, Progress
-from stockctl.core.redact import Redactor
+from stockctl.core.progress import Message
 from stockctl.core.secret import Secret
 from stockctl.deploy.evidence import Evidence, EvidenceBook
-from stockctl.deploy.preflight.gate import Candidate, Gate, Preflight
+from stockctl.deploy.preflight.gate import Candidate
 from stockctl.deploy.preflight.own import answer
 from stockctl.deploy.preflight.run import preflight, require
-from stockctl.deploy.release import Release, ReleaseState, StepRecord
-from stockctl.deploy.site import Site
 from stockctl.env.gate_settings import GateSettings
-from stockctl.env.model import DatabaseSettings, Environment
-from stockctl.system.engine import Engine
-from stockctl.system.journal_file import Journal
+from stockctl.env.model import DatabaseSettings
 from stockctl.system.local import LocalHost
-
-DAY = 86400.0
-
-
-class Handler(Quiet, BaseHTTPRequestHandler):
-    """Answers its server's status."""
-
-    def do_GET(self) -> None:
-        self.send_response(self.server.status)  # type: ignore[attr-defined]
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-
-class Health(ThreadingHTTPServer):
-    status = 200
-
-
-@pytest.fixture
-def health() -> Iterator[Health]:
-    with serving(Health(("127.0.0.1", 0), Handler)) as server:
-        yield server
-
-
-Make = Callable[..., Preflight]
-
-
-@pytest.fixture
-def make(tmp_path: Path, clock: FakeClock, recorder: Recorder, health: Health) -> Make:
-    """A Preflight of `prod` with these gates, `staging` beside it."""
-
-    def site(name: str, gates: dict[str, Any]) -> Site:
-        service = {
-            "name": "shop",
-            "compose": [tmp_path / "compose.yaml"],
-            "release": ["app"],
-            "web": "app",
-            "port": 80,
-            "image": "shop",
-            "url": f"http://127.0.0.1:{health.server_port}",
-        }
-        directory = tmp_path / name
-        directory.mkdir(exist_ok=True)
-        document = {"name": name, "service": service, "host": {"directory": directory}}
-        document |= {"backup": {"store": "/nowhere"}, "gates": gates}
-        journal = Journal(LocalHost(), directory, name, clock, Redactor())
-        progress = Progress(recorder, clock)
-        environment = Environment.model_validate(document)
-        return Site(environment, {}, LocalHost(), Engine(), None, journal, clock, progress)
-
-    def made(*, errors: int = 0, **gates: Any) -> Preflight:
-        stage = site("staging", {}) if "staging" in gates else None
-        store = DirectoryStore(tmp_path / "store", make=True)
-        candidate = Candidate("v2", "shop:v2", build=True)
-        return Preflight(
-            site("prod", gates), store, candidate, stage, LocalHost(), tmp_path, errors
-        )
-
-    return made
-
-
-def gate(what: Preflight, name: str, **overrides: str) -> Gate:
-    return next(each for each in preflight(what, overrides) if each.name == name)
-
-
-def live(site: Site, **fields: Any) -> Release:
-    """Version v2 serves, since three days."""
-    release = Release(
-        id="r0002",
-        version="v2",
-        image="shop:v2",
-        image_id="sha256:2",
-        created_at=site.clock.now() - timedelta(days=3),
-        who="me@here",
-        url="",
-        health="",
-        state=ReleaseState.FINISHED,
-        steps=(StepRecord("smoke: health", 0.1, True),),
-    )
-    release = replace(release, **fields)
-    site.releases.put(release)
-    site.releases.set_live(release.id)
-    return release
 
 
 def test_what_is_not_set_is_not_asked(make: Make) -> None:
@@ -177,59 +86,6 @@ def test_backup_drilled(make: Make, clock: FakeClock) -> None:
     assert not gate(what, "backup-drilled").ok
 
 
-def test_staging_has_the_same_for_long_enough_and_is_well(make: Make, health: Health) -> None:
-    what = make(staging="staging", staging_for="48h")
-    assert what.stage is not None
-    assert gate(what, "staging").detail == "nothing is live on staging"
-    live(what.stage)
-    assert gate(what, "staging").ok
-    health.status = 503
-    assert "is not well: 503" in gate(what, "staging").detail
-    health.status = 200
-    live(what.stage, version="v1")
-    assert gate(what, "staging").detail == "staging has another version, v1"
-    live(what.stage, created_at=what.site.clock.now() - timedelta(hours=47))
-    young = gate(what, "staging")
-    assert (young.ok, young.fix) == (False, "Wait 1h 00m more.")
-
-
-def test_what_staging_wrote_goes_by_the_clock_of_staging(make: Make, clock: FakeClock) -> None:
-    """Its host is three days behind; by our clock all of it would be three days older."""
-    what = make(staging="staging", staging_for="48h", smoke_within="1h", rollback_within="1h")
-    assert what.stage is not None
-    behind = FakeClock(clock.at - timedelta(days=3))
-    journal = replace(what.stage.journal, clock=behind)
-    stage = replace(what.stage, clock=behind, journal=journal)
-    what = replace(what, stage=stage)
-    release = live(stage)
-    stage.releases.set_live(release.id, since=behind.now())
-    book = EvidenceBook(stage.host, stage.directory)
-    book.put(Evidence("smoke", behind.now(), True, "me", of="sha256:2"))
-    with journal.operation("rollback to r0001"):
-        pass
-    assert gate(what, "smoke").ok
-    assert gate(what, "rollback").ok
-    young = gate(what, "staging")
-    assert (young.ok, young.fix) == (False, "Wait 2d 0h more.")
-    for each in (clock, behind):
-        each.sleep(2 * DAY)
-    assert gate(what, "staging").ok
-    assert not gate(what, "smoke").ok
-    behind.slept_s -= 9 * DAY  # its clock was set back
-    said = gate(what, "staging")
-    assert not said.ok
-    assert "went live on staging 7d 0h from now: a clock is wrong" in said.detail
-
-
-def test_what_came_back_is_live_from_then_on(make: Make, clock: FakeClock) -> None:
-    """It was made three days ago, and was away meanwhile."""
-    what = make(staging="staging", staging_for="48h")
-    assert what.stage is not None
-    release = live(what.stage)
-    what.stage.releases.set_live(release.id, since=clock.now() - timedelta(hours=1))
-    assert gate(what, "staging").fix == "Wait 47h 00m more."
-
-
 def test_smoke_of_what_is_live(make: Make, clock: FakeClock) -> None:
     what = make(staging="staging", smoke_within="7d")
     assert what.stage is not None
@@ -288,17 +144,6 @@ def test_what_is_not_committed_is_like_nothing_that_was_tried(make: Make, clock:
     assert red.fix == "Commit first, then: stockctl deploy staging"
     red = gate(dirty, "rehearsal")
     assert (red.ok, red.fix) == (False, "Commit first, then: stockctl deploy rehearse prod")
-
-
-def test_what_staging_has_was_not_committed(make: Make) -> None:
-    """With `--tag v2` both have the same name."""
-    what = make(staging="staging", staging_for="48h")
-    assert what.stage is not None
-    live(what.stage, dirty=True)
-    red = gate(what, "staging")
-    assert not red.ok
-    assert "another v2, built from a working tree that differed" in red.detail
-    assert red.fix == "stockctl deploy staging --tag v2"
 
 
 def test_a_program_is_run_for_what_is_not_committed_and_that_counts_once(
@@ -367,15 +212,24 @@ def test_a_program_its_deadline_and_its_freshness(
 
 
 def test_a_question_is_answered_by_somebody_for_a_while(make: Make, clock: FakeClock) -> None:
-    what = make(people={"on-call": {"ask": "Who?", "valid_for": "1d"}})
-    assert gate(what, "on-call").detail == "Who? Nobody answered."
-    answer(what, "on-call", "Ada")
-    assert gate(what, "on-call").detail.startswith("Who? Ada (")
-    assert gate(what, "on-call").ok
-    assert [each.started.command for each in what.site.journal.operations()] == [
-        "gate on-call: Ada"
-    ]
+    what = make(people={"leader": {"ask": "Who?", "valid_for": "1d"}})
+    assert gate(what, "leader").detail == "Who? Nobody answered."
+    answer(what, "leader", "Ada")
+    assert gate(what, "leader").detail.startswith("Who? Ada (")
+    assert gate(what, "leader").ok
+    assert [each.started.command for each in what.site.journal.operations()] == ["gate leader: Ada"]
     clock.sleep(25 * 3600)
+    assert not gate(what, "leader").ok
+
+
+def test_somebody_is_on_call(make: Make, clock: FakeClock) -> None:
+    what = make(on_call="7d")
+    red = gate(what, "on-call")
+    assert (red.ok, red.detail) == (False, "Who is on call? Nobody answered.")
+    assert red.fix == "stockctl deploy preflight prod --answer on-call=TEXT"
+    answer(what, "on-call", "Ada")
+    assert gate(what, "on-call").ok
+    clock.sleep(8 * DAY)
     assert not gate(what, "on-call").ok
 
 
@@ -403,7 +257,7 @@ def test_an_override_of_what_is_not_asked_is_a_mistake(make: Make) -> None:
         preflight(make(), {"dsik": "x"})
 
 
-@pytest.mark.parametrize("name", ["Audit", "disk", "a b"])
+@pytest.mark.parametrize("name", ["Audit", "disk", "on-call", "a b"])
 def test_names_of_ones_own_gates(name: str) -> None:
     with pytest.raises(ValidationError):
         GateSettings.model_validate({"commands": {name: {"run": ["true"]}}})

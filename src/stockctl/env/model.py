@@ -30,6 +30,9 @@ from stockctl.env.types import Duration, FilePath, Number, ProjectName, SecretVa
 from stockctl.env.variable import Kind, Seal, Variable, kind_of
 from stockctl.env.watch_settings import WatchSettings
 
+# https://prometheus.io/docs/concepts/data_model/
+METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+
 
 class Service(Table):
     """The Docker Compose service that is deployed."""
@@ -55,9 +58,26 @@ class Service(Table):
     metrics: str | None = Field(
         None,
         pattern=r"^/",
-        description="Its Prometheus metrics, with `http_requests_total` and"
-        " `http_request_duration_seconds`; absent: `status` shows no figures of requests.",
+        description="Where its Prometheus metrics are; absent: with `rolling` the proxy counts"
+        " requests, else nobody.",
     )
+    requests_metric: str = Field(
+        "http_requests_total",
+        pattern=METRIC,
+        description="The counter of requests there, with a label `status` (`code`, `status_code`).",
+    )
+    duration_metric: str = Field(
+        "http_request_duration_seconds",
+        pattern=METRIC,
+        description="The histogram of how long they took, in seconds; without `_bucket`.",
+    )
+
+    @field_validator("duration_metric")
+    @classmethod
+    def _in_seconds(cls, value: str) -> str:
+        if value.endswith(("_ms", "_milliseconds")):
+            raise ValueError(f'"{value}" counts milliseconds, thresholds are held against seconds')
+        return value.removesuffix("_bucket")
 
     @field_validator("web")
     @classmethod

@@ -12,12 +12,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-REQUESTS = "http_requests_total"
-DURATION = "http_request_duration_seconds_bucket"
 _LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_TYPE = re.compile(r"# TYPE (\S+) (counter|histogram)$", re.MULTILINE)
 _STATUS = ("status", "code", "status_code")
 _ROUTE = ("route", "path", "handler", "endpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Of the counter of requests, and of the histogram of their durations in seconds."""
+
+    requests: str = "http_requests_total"
+    duration: str = "http_request_duration_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +78,45 @@ class Sample:
         return lower
 
 
-def parse(text: str, without: Sequence[str | None] = ()) -> Sample:
+def missing(text: str, names: Names) -> str:
+    """Which of the two the page does not have, and what it has instead; empty where it has both.
+    One that has counted nothing yet is only declared."""
+    declared = _TYPE.findall(text)
+    for kind, name, series in (
+        ("histogram", names.duration, f"{names.duration}_bucket"),
+        ("counter", names.requests, names.requests),
+    ):
+        # the type of a counter is of its name without _total, or with it
+        known = {each for each, of in declared if of == kind}
+        there = {name, name.removesuffix("_total")} & known
+        if not there and not any(found == series for found, _, _ in _samples(text, (series,))):
+            has = ", ".join(sorted(known)) or "none"
+            return f"no {kind} {name}; it has: {has}"
+    return ""
+
+
+def parse(text: str, names: Names | None = None, without: Sequence[str | None] = ()) -> Sample:
     """Requests to the routes in `without` are left out: health checks and scrapes are no users."""
     requests, failed = 0.0, 0.0
     buckets: dict[float, float] = {}
-    for name, labels, value in _samples(text):
+    names = names or Names()
+    wanted = (names.requests, f"{names.duration}_bucket")
+    for name, labels, value in _samples(text, wanted):
         if any(labels.get(each) in without for each in _ROUTE if each in labels):
             continue
-        if name == REQUESTS:
+        if name == names.requests:
             requests += value
             failed += value if _first(labels, _STATUS).startswith("5") else 0.0
-        elif name == DURATION:
+        else:
             bound = float(labels.get("le", "inf"))
             buckets[bound] = buckets.get(bound, 0.0) + value
     return Sample(requests, failed, buckets)
 
 
-def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+def _samples(text: str, names: Sequence[str]) -> Iterator[tuple[str, dict[str, str], float]]:
     for line in text.splitlines():
         found = _LINE.match(line)
-        if found and found[1] in (REQUESTS, DURATION):
+        if found and found[1] in names:
             try:
                 yield found[1], dict(_LABEL.findall(found[2] or "")), float(found[3])
             except ValueError:

@@ -140,6 +140,15 @@ def test_each_piece_tells_what_it_can(folder: Path) -> None:
     assert status(folder, "--exit-code").returncode == 9
 
 
+def test_metrics_under_other_names_are_told_of(folder: Path) -> None:
+    file = folder / "environments" / "prod.toml"
+    named = 'metrics = "/metrics"\nduration_metric = "api_seconds"\n'
+    file.write_text(file.read_text().replace('metrics = "/metrics"\n', named))
+    found = data(folder)["health"]
+    assert (found["ok"], "requests" in found) == (True, False)
+    assert "/metrics has no histogram api_seconds; it has: none" in status(folder).stdout
+
+
 def test_the_screen_is_lines_that_a_person_reads(folder: Path) -> None:
     lines = status(folder).stdout.splitlines()
     assert lines[0].startswith("shop · prod")

@@ -57,12 +57,13 @@ def panels(environment: Environment) -> tuple[Panel, ...]:
 
 def _requests(environment: Environment) -> list[Panel]:
     users, limits = f'job="{job(environment)}"', environment.monitor
-    by_status = f"sum by (status) (rate(http_requests_total{{{users}}}[$__rate_interval]))"
-    failed = f'sum(rate(http_requests_total{{{users},status=~"5.."}}[$__rate_interval]))'
-    every = f"sum(rate(http_requests_total{{{users}}}[$__rate_interval]))"
-    buckets = (
-        f"sum by (le) (rate(http_request_duration_seconds_bucket{{{users}}}[$__rate_interval]))"
-    )
+    service = environment.service
+    assert service is not None
+    requests, duration = service.requests_metric, service.duration_metric
+    by_status = f"sum by (status) (rate({requests}{{{users}}}[$__rate_interval]))"
+    failed = f'sum(rate({requests}{{{users},status=~"5.."}}[$__rate_interval]))'
+    every = f"sum(rate({requests}{{{users}}}[$__rate_interval]))"
+    buckets = f"sum by (le) (rate({duration}_bucket{{{users}}}[$__rate_interval]))"
     quantiles = tuple(
         (f"histogram_quantile({q}, {buckets})", f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)
     )

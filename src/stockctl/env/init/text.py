@@ -44,9 +44,10 @@ def base_file(setup: Setup, declared: Iterable[Declared]) -> NewFile:
 def environment_file(name: str) -> NewFile:
     """`NAME.toml`."""
     rows = [("extends", quoted("base"), ""), ("env_file", quoted(f".env.{name}"), "")]
-    if kind_of(name) == "production":
-        rows.append(("protected", "true", "ask for the name before anything destructive"))
-    return _public(f"{name}.toml", _aligned(rows))
+    if kind_of(name) != "production":
+        return _public(f"{name}.toml", _aligned(rows))
+    rows.append(("protected", "true", "ask for the name before anything destructive"))
+    return _public(f"{name}.toml", f"{_aligned(rows)}\n{_WATCH}")
 
 
 def env_files(name: str, lines: Sequence[Line]) -> list[NewFile]:
@@ -100,6 +101,10 @@ _SMOKE = """\
 [[smoke]]
 name = "health"
 path = {health}
+"""
+_WATCH = """\
+[watch]
+after_deploy = true  # `deploy` goes on for half an hour, and rolls back by itself
 """
 _ADDED = """\
 # stockctl runs beside Docker and needs a door to the database: on this machine only.

@@ -10,7 +10,7 @@ import typer
 
 from stockctl.cli.command import PlainGroup
 from stockctl.cli.deploy_plan import plan_data, show_plan
-from stockctl.cli.gates import Override, Reason, overrides_of, pass_gates
+from stockctl.cli.gates import Override, Reason, candidate_of, overrides_of, pass_gates
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, SkipHooks, Yes, confirm
 from stockctl.cli.patience import Wait, patiently
 from stockctl.cli.session import Result, Session
@@ -24,6 +24,7 @@ from stockctl.core.errors import (
     UsageError,
     Where,
 )
+from stockctl.core.units import format_duration
 
 if TYPE_CHECKING:
     from stockctl.deploy.image import Commit
@@ -134,8 +135,6 @@ def deploy(
     """
     from stockctl.deploy.freeze import require_thawed
     from stockctl.deploy.gates import engine_ready
-    from stockctl.deploy.image import is_dirty
-    from stockctl.deploy.preflight.gate import Candidate
     from stockctl.deploy.preview import preview
     from stockctl.deploy.rollout import deploy, plan_deploy
 
@@ -153,7 +152,7 @@ def deploy(
         )
         seen = preview(site, todo)
         show_plan(session, name, todo, seen, all_=plan)
-        candidate = Candidate(version, image, todo.build, is_dirty(commit, build=todo.build))
+        candidate = candidate_of(version, image, commit, build=todo.build)
         pass_gates(opened, site, candidate, overrides, plan=plan)
         if plan:
             return Result({"planned": plan_data(todo, seen)})
@@ -175,8 +174,14 @@ def _serves(session: Session, site: Site, release: Release) -> Result:
     """Says so, and watches it where that is wanted."""
     url = site.service.url
     session.output.line(f"{release.id} ({release.version}) serves on {url}", style="green")
-    if site.environment.watch.after_deploy:
-        watch_and_withdraw(session, site, site.environment.watch.duration)
+    settings = site.environment.watch
+    if settings.after_deploy:
+        length = format_duration(settings.duration)
+        session.output.note(f"watched for {length}; Ctrl-C ends that, and the release stays")
+        watch_and_withdraw(session, site, settings.duration)
+    else:
+        name = site.environment.name
+        session.output.note(f"not watched: stockctl deploy watch {name} --rollback")
     return Result({"release": release.to_json()})
 
 

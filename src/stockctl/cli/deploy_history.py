@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stockctl.deploy.release import Release
 
 COLUMNS = ("RELEASE", "VERSION", "STATE", "WHEN", "TOOK", "SCHEMA", "WHO", "")
-COLOURS = {"live": "green", "failed": "red", "interrupted": "yellow"}
+COLOURS = {"live": "green", "failed": "red", "withdrawn": "red", "interrupted": "yellow"}
 
 
 @verb(
@@ -62,6 +62,8 @@ def _state(release: Release, live: Release | None, opened: Opened) -> str:
     """`started` is what a deploy leaves that was killed, unless one is at work now."""
     if live is not None and release.id == live.id:
         return "live"
+    if release.withdrawn:
+        return "withdrawn"
     if release.state.value != "started":
         return release.state.value
     return "running" if opened.host.holder(opened.lock_file) else "interrupted"

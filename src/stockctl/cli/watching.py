@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stockctl.cli.session import Session
+from stockctl.core.errors import Terminated
 
 if TYPE_CHECKING:
     from stockctl.deploy.site import Site
@@ -48,10 +49,16 @@ def watch_only(session: Session, site: Site, seconds: float) -> Watched:
 
 
 def watch_and_withdraw(session: Session, site: Site, seconds: float) -> Watched:
-    """Raises Unhealthy once the previous release serves again, PersonNeeded where it does not."""
+    """Raises Unhealthy once the previous release serves again, PersonNeeded where it does not.
+    Interrupted while it only looks, it leaves the release as it is, and says so."""
     from stockctl.deploy.watching.run import withdraw, withdrawn
 
-    watched = watch_only(session, site, seconds)
+    try:
+        watched = watch_only(session, site, seconds)
+    except (KeyboardInterrupt, Terminated):
+        again = f"stockctl deploy watch {site.environment.name} --rollback"
+        session.progress().warn(f"the live release goes on serving, and nobody watches it: {again}")
+        raise
     if watched.reason:
         raise withdrawn(watched, withdraw(site, watched))
     return watched

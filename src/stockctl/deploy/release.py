@@ -62,7 +62,7 @@ class Release:
     schema_head: str | None = None
     migrations: tuple[str, ...] = ()
     steps: tuple[StepRecord, ...] = ()
-    reason: str = ""  # why it failed
+    reason: str = ""  # why it failed, or was withdrawn
     commit: str | None = None  # of the code in the image, as far as it is known
     dirty: bool = False  # built from a working tree that differed from the commit
     waiting: tuple[str, ...] = ()  # contract migrations that were there and not applied
@@ -89,6 +89,11 @@ class Release:
     def expects(self, migration: str) -> bool:
         """Whether it can do without what a contract migration takes away: it came with it."""
         return migration in self.waiting
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it went live, and watching it found that it had to go."""
+        return self.state is ReleaseState.FINISHED and bool(self.reason)
 
     def ended(self, state: ReleaseState, steps: tuple[StepEnded, ...], reason: str = "") -> Release:
         """The same release with its outcome."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 import urllib.request
+from typing import Any
 
-from tests.e2e.rolling.conftest import Shop
+from tests.e2e.rolling.conftest import IMAGE, Shop
 
 WATCH = """
 [watch]
@@ -17,19 +18,43 @@ requests = 20
 
 
 def test_errors_that_only_the_proxy_counts_bring_the_old_release_back(shop: Shop) -> None:
-    shop.toml(WATCH)
-    shop.deployed("v1")
-    shop.deployed("v2", ERRORS="50")
+    interrupted_watching_leaves_what_serves(shop)
+    second = shop.deployed("v2", ERRORS="50")
+    assert "not watched: stockctl deploy watch staging --rollback" in second.err
     # nobody asks but the watching itself, which is not enough to say anything
     quiet = shop.ok("deploy", "watch", "staging", "--for", "3s")
     assert "too few requests" in quiet.err
+    bad = figures(shop)
+    assert bad["requests"] == 1  # ours, above: who looks at its health is no user
     with shop.load():
         done = shop.run(
             "deploy", "watch", "staging", "--for", "60s", "--rollback", "--yes", "--json"
         )
-    assert done.code == 9, done.err
-    assert "r0002 was withdrawn, r0001 serves again: error_rate is" in shop.error(done)
+        assert done.code == 9, done.err
+        assert "r0002 was withdrawn, r0001 serves again: error_rate is" in shop.error(done)
+        back = figures(shop)
     assert shop.version() == "v1"
+    assert (back["source"], back["error_rate"]) == ("proxy", 0)  # r0002's errors are not its own
+    assert back["counted_since"] > bad["counted_since"]
+
+
+def interrupted_watching_leaves_what_serves(shop: Shop) -> None:
+    """The first deploy, which would be watched for half an hour."""
+    file = shop.root / "environments" / "staging.toml"
+    plain = file.read_text() + WATCH
+    file.write_text(plain + "after_deploy = true\n")
+    shop.set(VERSION="v1")
+    done = shop.interrupt_at("r0001 on staging: well", "deploy", "staging", "--image", IMAGE)
+    assert done.code == 130
+    assert "the live release goes on serving, and nobody watches it" in done.err
+    assert shop.version() == "v1"
+    file.write_text(plain)
+
+
+def figures(shop: Shop) -> dict[str, Any]:
+    """What `status` says of requests, errors and p95."""
+    found: dict[str, Any] = shop.ok("status", "staging", "--json").data["data"]["health"]
+    return found
 
 
 class Users:

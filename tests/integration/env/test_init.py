@@ -232,6 +232,7 @@ def test_node_and_postgres(folder: Folder) -> None:
         "postgres://${POSTGRES_USER}:${POSTGRES_PASSWORD}@db:5432/${POSTGRES_DB}?schema=public"
     )
     assert folder.toml("prod.toml")["protected"] is True
+    assert folder.toml("prod.toml")["watch"] == {"after_deploy": True}
     assert "FOR_SOMETHING_ELSE" in done.err
     assert "too weak in .env to be taken over: POSTGRES_PASSWORD, JWT_SECRET" in done.err
     assert CANARY not in done.out + done.err + folder.text(".env.prod.example")
@@ -261,7 +262,7 @@ def test_django_behind_nginx(folder: Folder) -> None:
         "service": "postgres",
     }
     assert folder.values("staging")["SECRET_KEY"] != "insecure-django-key"
-    assert "protected" not in folder.toml("staging.toml")
+    assert not {"protected", "watch"} & set(folder.toml("staging.toml"))
 
 
 def test_what_has_no_value_is_said_at_once_with_the_flag(folder: Folder) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ import yaml
 from stockctl.deploy.monitor.alerts import alerts
 from stockctl.deploy.monitor.dashboard import HEIGHT, WIDTH, dashboard
 from stockctl.deploy.monitor.rules import rules
-from stockctl.deploy.monitor.textfile import HELP
+from stockctl.deploy.monitor.textfile import HELP, gauges
+from stockctl.deploy.overview.gather import Overview
+from stockctl.deploy.overview.part import Level, Part
 from stockctl.env.model import Environment
 
+LIVE = {"id": "r0001", "version": "v1"}
 PROGRAM = str(Path(sys.executable).with_name("stockctl"))
 DAY = 86400
 
@@ -266,6 +270,53 @@ def _case(
             {"eval_time": at, "alertname": name, "exp_alerts": [expected] if firing else []}
         ],
     }
+
+
+DEPLOYS: dict[str, tuple[dict[str, Any], bool]] = {
+    "nothing was deployed": ({"id": None}, False),
+    "the newest serves": (LIVE, False),
+    "rolled back": ({**LIVE, "newest_state": "finished"}, False),
+    "at work": ({**LIVE, "newest_state": "deploying"}, False),
+    "failed": ({**LIVE, "newest_state": "failed"}, True),
+    "withdrawn": ({**LIVE, "newest_state": "withdrawn"}, True),
+    "the first failed": ({"id": None, "newest_state": "failed"}, True),
+}
+
+
+def test_which_deploys_wake_somebody(promtool: str, tmp_path: Path) -> None:
+    """From what `status` says to the alert."""
+    document = rules(environment())
+    rule = next(r for r in document["groups"][0]["rules"] if r["alert"] == "ShopDeployFailed")
+    tests = []
+    for name, (data, firing) in DEPLOYS.items():
+        part = Part("live", Level.NOTICE, (), data)
+        found = gauges(Overview((part,), ()), datetime.now(UTC), None)
+        values = [each.value for each in found if each.name == "stockctl_deploy_failed"]
+        assert len(values) == 1, name
+        tests.append(_case(rule, [own("stockctl_deploy_failed", f"{values[0]}x60")], firing=firing))
+    tried(promtool, tmp_path, document, tests, "1m")
+
+
+OTHER = {"requests_metric": "api_calls_total", "duration_metric": "api_seconds"}
+RENAMED = {"http_requests_total": "api_calls_total", "http_request_duration_seconds": "api_seconds"}
+
+
+def test_alerts_and_dashboard_look_where_the_metrics_are(promtool: str, tmp_path: Path) -> None:
+    service = environment().service
+    assert service is not None
+    made = environment(service={**service.model_dump(), **OTHER})
+    document = rules(made)
+    assert not re.search("|".join(RENAMED), json.dumps([document, dashboard(made)]))
+    tests = []
+    for rule in document["groups"][0]["rules"]:
+        name = rule["alert"].removeprefix("Shop")
+        if name in ("ErrorRate", "Slow", "MetricsMissing"):
+            for case, firing in zip(CASES[name], (True, False), strict=True):
+                text = json.dumps(case)
+                for usual, other in RENAMED.items():
+                    text = text.replace(usual, other)
+                tests.append(_case(rule, json.loads(text), firing=firing))
+    tried(promtool, tmp_path, document, tests, "1m")
 
 
 def test_too_few_requests_wake_nobody(promtool: str, tmp_path: Path) -> None:

@@ -76,9 +76,12 @@ def _requests(environment: Environment, others: str) -> list[Alert]:
     """`others` is a pattern for the routes that are not its users'."""
     limits, name = environment.monitor, environment.name
     users = f'job="{job(environment)}",route!~"{others}"'
-    every = f"sum(increase(http_requests_total{{{users}}}[5m]))"
-    failed = f'sum(increase(http_requests_total{{{users},status=~"5.."}}[5m]))'
-    buckets = f"sum by (le) (rate(http_request_duration_seconds_bucket{{{users}}}[5m]))"
+    service = environment.service
+    assert service is not None
+    requests, duration = service.requests_metric, service.duration_metric
+    every = f"sum(increase({requests}{{{users}}}[5m]))"
+    failed = f'sum(increase({requests}{{{users},status=~"5.."}}[5m]))'
+    buckets = f"sum by (le) (rate({duration}_bucket{{{users}}}[5m]))"
     p95 = f"histogram_quantile(0.95, {buckets})"
     return [
         Alert(
@@ -99,7 +102,7 @@ def _requests(environment: Environment, others: str) -> list[Alert]:
         ),
         Alert(
             "MetricsMissing",
-            f'absent(http_requests_total{{job="{job(environment)}"}})',
+            f'absent({requests}{{job="{job(environment)}"}})',
             limits.sustained,
             "ticket",
             "has no metrics: nobody would see that it fails",
@@ -116,7 +119,7 @@ def _deploys(environment: Environment) -> list[Alert]:
             f"stockctl_deploy_failed{{{series}}} == 1",
             0,
             "ticket",
-            "has a newest deploy that failed or was interrupted",
+            "has a newest deploy that failed, was interrupted or was withdrawn",
             f"deploy history {name}",
         )
     ]

@@ -30,7 +30,7 @@ HELP = {
     "stockctl_piece_ok": "1: well; 0: not, or it could not be asked.",
     "stockctl_release_info": "The live release, as labels.",
     "stockctl_release_timestamp_seconds": "When the live release was deployed.",
-    "stockctl_deploy_failed": "1: the newest deploy failed or was interrupted.",
+    "stockctl_deploy_failed": "1: the newest deploy failed, was interrupted or withdrawn.",
     "stockctl_database_connections": "Connections of clients to the server.",
     "stockctl_database_max_connections": "How many there may be.",
     "stockctl_database_waiting": "Sessions that wait for a lock.",
@@ -48,6 +48,7 @@ HELP = {
     "stockctl_disk_free_bytes": "What of it is free.",
     "stockctl_certificate_expiry_timestamp_seconds": "When the certificate of the service ends.",
 }
+BAD = ("failed", "started", "withdrawn")  # how the newest release stands
 _NUMBERS = {
     "database": {
         "connections": "stockctl_database_connections",
@@ -79,7 +80,7 @@ def gauges(overview: Overview, now: datetime, certificate: datetime | None) -> t
             if part.data.get(key) is not None:
                 found.append(_gauge(name, _number(part.data[key])))
     for part in overview.parts:
-        if part.name == "live" and part.data.get("id"):
+        if part.name == "live" and part.level is not Level.UNKNOWN:
             found += _release(part.data)
         if part.name == "backups" and part.level is not Level.UNKNOWN:
             found += _backup(part.data)
@@ -91,9 +92,11 @@ def gauges(overview: Overview, now: datetime, certificate: datetime | None) -> t
 
 
 def _release(data: Mapping[str, Any]) -> Iterator[Gauge]:
-    labels = (("release", str(data["id"])), ("version", str(data["version"])))
-    yield _gauge("stockctl_release_info", 1.0, *labels)
-    yield _gauge("stockctl_deploy_failed", float(data.get("newest_state") in ("failed", "started")))
+    """Also where nothing serves: the first deploy of all may be the one that failed."""
+    if data.get("id"):
+        labels = (("release", str(data["id"])), ("version", str(data["version"])))
+        yield _gauge("stockctl_release_info", 1.0, *labels)
+    yield _gauge("stockctl_deploy_failed", float(data.get("newest_state") in BAD))
 
 
 def _backup(data: Mapping[str, Any]) -> Iterator[Gauge]:

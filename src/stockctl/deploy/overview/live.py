@@ -37,6 +37,9 @@ def live_part(site: Site) -> Part:
 
 def _serving(site: Site) -> Part:
     live, now, name = site.releases.live(), site.clock.now(), site.environment.name
+    tried = site.releases.ids()
+    if live is None and tried:
+        return _none_worked(site, site.releases.get(tried[-1]))
     if live is None:
         first = Advice(RELEASE, f"stockctl deploy {name}", "nothing was deployed yet", Level.NOTICE)
         there = site.host.exists(site.directory)
@@ -52,7 +55,7 @@ def _serving(site: Site) -> Part:
         "who": live.who,
         "previous": live.previous,
     }
-    newest = site.releases.get(site.releases.ids()[-1])
+    newest = site.releases.get(tried[-1])
     if newest.id == live.id:  # not by the time: another operator's clock may be wrong
         return Part("live", Level.GOOD, tuple(said), data)
     word, advice = _newer(site, newest, live)
@@ -66,23 +69,40 @@ def _serving(site: Site) -> Part:
     )
 
 
+def _none_worked(site: Site, newest: Release) -> Part:
+    """No deploy has ended well, the first one included."""
+    word, advice = _newer(site, newest, None)
+    said = f"nothing serves: {newest.id}  {newest.version}  {word}"
+    data = {"id": None, "newest": newest.id, "newest_state": _state(site, newest)}
+    history = f"stockctl deploy history {site.environment.name}"
+    advice = advice or (Advice(RELEASE, history, said, Level.NOTICE),)
+    return Part("live", Level.NOTICE, (said,), data, advice)
+
+
 def _state(site: Site, newest: Release) -> str:
     """`started` is what an interrupted deploy leaves, unless one is at work."""
+    if newest.withdrawn:
+        return "withdrawn"
     busy = newest.state is ReleaseState.STARTED and site.host.holder(site.lock_file)
     return "deploying" if busy else newest.state.value
 
 
-def _newer(site: Site, newest: Release, live: Release) -> tuple[str, tuple[Advice, ...]]:
+def _newer(site: Site, newest: Release, live: Release | None) -> tuple[str, tuple[Advice, ...]]:
     """What became of a release that is newer than the live one."""
     age = format_age((site.clock.now() - newest.created_at).total_seconds())
+    reason = newest.reason.partition("\n")[0]
+    if newest.withdrawn:
+        return f"was withdrawn: {reason}; deployed {age}", ()
     if newest.state is ReleaseState.FINISHED:
         return f"was rolled back; deployed {age}", ()
     name = site.environment.name
     if newest.state is ReleaseState.FAILED:
-        reason = newest.reason.partition("\n")[0]
         return f"failed {age}: {reason}", ()
     if site.host.holder(site.lock_file):
         return f"is being deployed since {age}", ()
+    if live is None:
+        why = f"the deploy of {newest.id} was interrupted: the next one begins anew"
+        return f"was interrupted {age}", (Advice(RELEASE, f"stockctl deploy {name}", why),)
     why = f"the deploy of {newest.id} was interrupted: this makes sure that {live.id} serves"
     return f"was interrupted {age}", (Advice(RELEASE, f"stockctl deploy rollback {name}", why),)
 

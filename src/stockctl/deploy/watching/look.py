@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stockctl.core.errors import StockctlError
+from stockctl.core.errors import ConfigurationError, StockctlError
 from stockctl.core.progress import Progress, silent
 from stockctl.db.inspect.glance import read_glance
 from stockctl.deploy.replicas import sample
@@ -31,6 +31,7 @@ class Eyes:
         proxied = site.rolling and site.service.metrics is None
         self._tally = Tally(site) if proxied else None
         self._own = Own()
+        self._said: set[str] = set()
 
     def look(self) -> Look:
         """What cannot be seen is None; only that the service does not answer is held against it."""
@@ -53,7 +54,17 @@ class Eyes:
     def _traffic(self, containers: Sequence[Container]) -> tuple[Sample | None, float | None]:
         if self._tally is not None:
             return self._tally.look(self._own)
-        return sample(self._site, containers, timeout_s=TIMEOUT_S), None
+        try:
+            return sample(self._site, containers, timeout_s=TIMEOUT_S), None
+        except ConfigurationError as error:
+            self._warn(f"errors and p95 are not watched for now: {error}: {error.hint}")
+            return None, None
+
+    def _warn(self, said: str) -> None:
+        """Once, not at each look."""
+        if said not in self._said:
+            self._said.add(said)
+            self._site.progress.warn(said)
 
     def _containers(self) -> tuple[Container, ...]:
         released = self._site.service.release

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from stockctl.core.errors import PersonNeeded, Refused, StockctlError, Unhealthy
 from stockctl.core.units import format_instant
@@ -14,6 +14,7 @@ from stockctl.deploy.site import Site
 from stockctl.deploy.watching.judge import Judge, Reading
 from stockctl.deploy.watching.look import Eyes
 
+FOLDER = "watch"  # in the environment's directory: what was seen of releases that had to go
 WAIT_S = 60.0  # for somebody who is at work; then a person has to decide
 Show = Callable[[Judge, tuple[Reading, ...], float], None]
 
@@ -64,7 +65,7 @@ def withdraw(site: Site, watched: Watched) -> RolledBack:
         plan = plan_rollback(site, None)
         if plan.live.id != bad.id:
             raise Refused(f"{plan.live.id} is live meanwhile")
-        return rollback(site, plan, WAIT_S)
+        done = rollback(site, plan, WAIT_S)
     except StockctlError as error:
         if isinstance(error, PersonNeeded):
             raise
@@ -74,6 +75,11 @@ def withdraw(site: Site, watched: Watched) -> RolledBack:
             details=error.details,
             hint=f"stockctl status {name}",
         ) from error
+    try:
+        site.releases.put(replace(bad, reason=watched.reason))
+    except StockctlError as error:
+        site.progress.warn(f"why {bad.id} was withdrawn is not recorded: {error}")
+    return done
 
 
 def withdrawn(watched: Watched, done: RolledBack) -> Unhealthy:
@@ -95,7 +101,7 @@ def _keep(site: Site, live: Release, judge: Judge, reason: str) -> None:
         }
     seen = {"release": live.id, "at": format_instant(now), "reason": reason, "looks": looks}
     try:
-        file = site.directory / "watch" / f"{now:%Y%m%dT%H%M%SZ}-{live.id}.json"
+        file = site.directory / FOLDER / f"{now:%Y%m%dT%H%M%SZ}-{live.id}.json"
         site.host.write(file, json.dumps(seen, indent=1).encode() + b"\n")
     except StockctlError as error:
         site.progress.warn(f"what was seen is not kept: {error}")

@@ -108,11 +108,29 @@ def test_a_newer_release_that_does_not_serve(
     site: Site, state: ReleaseState, said: str, advice: list[str]
 ) -> None:
     site.releases.set_live(release(site, 3).id)
-    release(site, 4, state=state, reason="no\nmore")
+    release(site, 4, state=state, reason="no\nmore" if state is ReleaseState.FAILED else "")
     part = live_part(site)
     assert part.level is Level.NOTICE
     assert said in part.said[1]
     assert advised(part) == advice
+
+
+def test_a_newer_release_that_was_withdrawn(site: Site) -> None:
+    site.releases.set_live(release(site, 3).id)
+    release(site, 4, reason="error_rate is 8.3 %")
+    part = live_part(site)
+    assert part.said[1] == "r0004  v4  was withdrawn: error_rate is 8.3 %; deployed 5m 00s ago"
+    assert part.data["newest_state"] == "withdrawn"
+
+
+def test_the_first_deploy_failed(site: Site) -> None:
+    release(site, 1, state=ReleaseState.FAILED, reason="no\nmore")
+    part = live_part(site)
+    assert part.said == ("nothing serves: r0001  v1  failed 8m 00s ago: no",)
+    assert (part.data["id"], part.data["newest_state"]) == (None, "failed")
+    assert advised(part) == ["stockctl deploy history prod"]
+    release(site, 2, state=ReleaseState.STARTED)
+    assert advised(live_part(site)) == ["stockctl deploy prod"]
 
 
 def test_a_deploy_that_is_at_work_is_no_interrupted_one(site: Site) -> None:

@@ -195,9 +195,10 @@ def test_what_counts_for_the_gate(folder: Path, k6: Path, service: Service) -> N
 
 
 def test_a_service_that_fails_does_not_pass(folder: Path, k6: Path, service: Service) -> None:
+    """In a spike, which k6 runs by another script than the steady ones."""
     service.broken = True
-    done = load(folder, k6, "--duration", "3s")
-    assert done.returncode == 9
+    done = load(folder, k6, "--profile", "spike", "--vus", "6", "--duration", "3s")
+    assert done.returncode == 9, done.stderr
     assert "✗ error_rate     100.00 %" in done.stdout
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -20,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import untraced
+from tests.children import measured, untraced
 from tests.ports import free_port
 
 REPO = Path(__file__).parents[2]
@@ -65,20 +64,20 @@ class StagingProject:
     def argv(self, *arguments: str) -> list[str]:
         return [str(STOCKCTL), "--root", str(self.root), *arguments]
 
-    def run(self, *arguments: str, env: dict[str, str] | None = None) -> Done:
+    def run(self, *arguments: str, env: dict[str, str] | None = None, measure: int = 2) -> Done:
         done = subprocess.run(
             self.argv(*arguments),
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **(env or {})},
+            env={**measured(arguments, measure), **(env or {})},
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str) -> Done:
-        done = self.run(*arguments)
+        done = self.run(*arguments, measure=1)
         assert done.code == 0, done.err
         return done
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import urllib.request
 import uuid
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import untraced
+from tests.children import measured, untraced
 from tests.e2e.conftest import DEADLINE_S, STOCKCTL, Done
 from tests.ports import free_port
 
@@ -118,7 +117,7 @@ class Small:
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
-            env={**os.environ, **(env or {})},
+            env={**measured(arguments), **(env or {})},
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

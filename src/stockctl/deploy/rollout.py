@@ -35,7 +35,7 @@ from stockctl.deploy.traffic import Traffic
 from stockctl.deploy.turn import turn
 from stockctl.env.event import Event
 from stockctl.smoke.run import require, smoke
-from stockctl.system.compose import Rendered
+from stockctl.system.compose import Rendered, pulled_by_compose
 from stockctl.system.journal_file import operator
 
 START_S = 600.0  # the long-lived services; their images may have to be fetched
@@ -221,6 +221,10 @@ def _start_services(site: Site, plan: DeployPlan, release: Release) -> None:
     if not plan.long_lived:
         return
     with site.progress.step("services") as step:
+        for name in plan.long_lived:
+            service = plan.rendered.document["services"][name]
+            if pulled_by_compose(service):
+                image.bring(site, service["image"], step)
         command = site.stack(release).start(plan.long_lived)
         site.host.run(command, timeout_s=START_S, on_line=step.line)
         _wait_for_services(site, plan.long_lived)

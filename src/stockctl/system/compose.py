@@ -101,6 +101,13 @@ class Rendered:
         return Rendered({**self.document, "services": services})
 
 
+def pulled_by_compose(service: Mapping[str, Any]) -> bool:
+    """Whether starting it fetches its image where there is none, and nothing else is asked for
+    (docs.docker.com, compose file reference, `pull_policy`)."""
+    usual = service.get("pull_policy", "missing") in ("missing", "if_not_present")
+    return usual and "image" in service and not {"build", "platform"} & set(service)
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A compose project run from one rendered file."""

@@ -65,6 +65,15 @@ def test_who_is_not_let_in_what_is_not_there_and_nobody_at_home(
     assert f"{registry.address} does not have it" in message
     assert "was it pushed?" in hint
 
+    compose = small.root / "environments" / "compose.yaml"
+    alone = compose.read_text()
+    compose.write_text(f"{alone}  cache: {{image: {registry.address}/cache:7}}\n")
+    message, hint = refused(small, first, 6)  # not the release, but what it is to run beside
+    assert message.startswith(f"{registry.address}/cache:7 cannot be pulled on this machine: ")
+    assert "was it pushed?" in hint
+    assert small.says() == "hello"
+    compose.write_text(alone)
+
     small.set(GREETING="two")
     small.toml("[deploy]\nkeep = 2")
     small.ok("deploy", "site", "--image", digest)

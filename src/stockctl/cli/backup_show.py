@@ -8,6 +8,7 @@ import typer
 
 from stockctl.cli.backup import app
 from stockctl.cli.backup_view import choose_backup, data_of, told
+from stockctl.cli.guard import Plan
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import open_environment
@@ -70,9 +71,9 @@ def _drilled(checks: Checks) -> str:
     example="stockctl backup pin prod --backup 20261122T030000Z-1f2e",
     exits=(3, 5, 6, 8),
 )
-def pin(session: Session, name: str, which: Id = "latest") -> Result:
+def pin(session: Session, name: str, which: Id = "latest", plan: Plan = False) -> Result:
     """Keeps a backup for good: prune never removes it."""
-    return _set(session, name, which, pinned=True)
+    return _set(session, name, which, plan, pinned=True)
 
 
 @verb(
@@ -81,18 +82,22 @@ def pin(session: Session, name: str, which: Id = "latest") -> Result:
     example="stockctl backup unpin prod --backup 20261122T030000Z-1f2e",
     exits=(3, 5, 6, 8),
 )
-def unpin(session: Session, name: str, which: Id = "latest") -> Result:
+def unpin(session: Session, name: str, which: Id = "latest", plan: Plan = False) -> Result:
     """Leaves it to the rules of `backup.keep` again."""
-    return _set(session, name, which, pinned=False)
+    return _set(session, name, which, plan, pinned=False)
 
 
-def _set(session: Session, name: str, which: str, *, pinned: bool) -> Result:
+def _set(session: Session, name: str, which: str, plan: bool, *, pinned: bool) -> Result:
     from stockctl.backup.checks import read_checks
     from stockctl.backup.pin import set_pinned
 
     opened = open_environment(session, name, needs=BACKUP, changes=True)
     store = opened.store()
     chosen = choose_backup(opened, store, which)
+    if plan:
+        was, coming = ("pinned" if each else "not pinned" for each in (chosen.pinned, pinned))
+        session.output.line(f"{chosen.id} is {was}, and would be {coming}")
+        return Result({"planned": {"id": chosen.id, "pinned": pinned, "was_pinned": chosen.pinned}})
     word = "backup pin" if pinned else "backup unpin"
     with opened.journal.operation(f"{word} {chosen.id}"):
         backup = set_pinned(

@@ -42,11 +42,15 @@ def page(message: str) -> bytes:
     return _PAGE.format(title="Back in a moment", message=text).encode()
 
 
+def is_on(site: Site, body: bytes = b"") -> bool:
+    """For a plan: looks, changes nothing. Raises Refused where switching would."""
+    _require_possible(site, body)
+    return _noted(site) is not None
+
+
 def switch_on(site: Site, body: bytes, retry_after_s: float) -> None:
     """From the next request on. Raises Refused, Locked, ToolFailed; then it is as before."""
-    release = _require_possible(site)
-    if len(body) > LARGEST_PAGE:
-        raise Refused(f"the page has {len(body)} bytes; at most {LARGEST_PAGE} fit in an answer")
+    release = _require_possible(site, body)
     digest = hashlib.sha256(body).hexdigest()[:12]
     said = {
         "who": operator(),
@@ -82,7 +86,9 @@ def switch_off(site: Site) -> bool:
     return True
 
 
-def _require_possible(site: Site) -> Release:
+def _require_possible(site: Site, body: bytes = b"") -> Release:
+    if len(body) > LARGEST_PAGE:
+        raise Refused(f"the page has {len(body)} bytes; at most {LARGEST_PAGE} fit in an answer")
     if not site.rolling:
         raise Refused(
             f"{site.environment.name} has no proxy that could answer",

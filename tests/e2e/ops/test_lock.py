@@ -24,7 +24,10 @@ def held(small: Small, doing: str) -> ExitStack:
 
 
 def test_a_freeze_refuses_deploy_and_rollback_and_names_who(served: Small) -> None:
-    said = served.ok("deploy", "lock", "--message", "the sale runs, ask Ada")
+    lock = ("deploy", "lock", "--message", "the sale runs, ask Ada")
+    assert "would be frozen" in served.ok(*lock, "--plan").out
+    assert served.data("deploy", "unlock", "--plan")["planned"]["was_frozen"] is False
+    said = served.ok(*lock)
     assert "the sale runs, ask Ada" in said.out
     for argv in (DEPLOY, ("deploy", "rollback")):
         refused = served.run(*argv, "--json")
@@ -37,6 +40,7 @@ def test_a_freeze_refuses_deploy_and_rollback_and_names_who(served: Small) -> No
     status = served.data("deploy", "status")
     assert status["frozen"]["message"] == "the sale runs, ask Ada"
     assert status["live"]["id"] == "r0001"
+    assert "ask Ada; it would be open" in served.ok("deploy", "unlock", "--plan").out
     assert served.data("deploy", "unlock") == {"was_frozen": True}
     assert served.data("deploy", "unlock") == {"was_frozen": False}
     commands = [entry["command"] for entry in served.data("journal")["entries"]]

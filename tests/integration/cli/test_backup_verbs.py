@@ -25,6 +25,8 @@ def test_verify_and_drill(stockctl: Any, project: Path) -> None:
     assert listed["restore_s"] == checked["restore_s"]
     assert listed["drilled_on"].startswith("an embedded PostgreSQL ")
     assert "drilled" in stockctl("backup", "list", "local").out
+    assert "would be pinned" in stockctl("backup", "pin", "local", "--plan").out
+    assert "(pinned)" not in stockctl("backup", "show", "local").out
     assert stockctl("backup", "pin", "local").code == 0
     shown = stockctl("backup", "show", "local", "--backup", made["id"]).out
     assert "(pinned)" in shown

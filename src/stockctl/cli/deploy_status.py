@@ -20,12 +20,14 @@ def status(session: Session, name: str) -> Result:
     """Shows what is live, what runs, who is at work, and which migrations wait."""
     from stockctl.deploy.freeze import frozen
     from stockctl.deploy.gates import status_if_reachable
+    from stockctl.deploy.overview.spare import spare_part
     from stockctl.deploy.standing import shares_of
     from stockctl.deploy.traffic import Traffic
 
     opened = open_environment(session, name, needs=RELEASES)
     with opened.site(looking=True) as site:
         live, containers, shares = site.releases.live(), site.containers(), shares_of(site)
+        spare = spare_part(site)
         ledger, away = status_if_reachable(site), Traffic(site).maintenance()
     locked, freeze = opened.host.holder(opened.lock_file), frozen(opened.journal)
     pending = [entry.id for entry in ledger.pending] if ledger else None
@@ -41,11 +43,14 @@ def status(session: Session, name: str) -> Result:
         line(f"deploys   {freeze}", style="yellow")
     if away:
         line("traffic   maintenance: everybody gets 503 and a page", style="yellow")
+    for said in (*spare.said, *(f"  {each.command}" for each in spare.advice)):
+        line(said, style="yellow")
     data = {
         "live": live.to_json() if live else None,
         "previous": live.previous if live else None,
         "containers": [_container_data(c) for c in containers],
         "traffic": shares,
+        **spare.data,
         "locked_by": locked,
         "frozen": freeze.to_json() if freeze else None,
         "maintenance": away is not None,

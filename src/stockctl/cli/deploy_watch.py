@@ -41,7 +41,8 @@ def watch(
     """Watches the live release: health, restarts, errors, p95, processors, memory.
 
     A threshold of [watch] that is broken for `watch.sustained` ends it with exit 9; with --rollback
-    the previous release serves again then. Of too few requests nothing is said. docs/watch.md
+    the previous release serves again then, and is stopped where all was well and its soak is over.
+    Of too few requests nothing is said. docs/watch.md
     """
     opened = open_environment(session, name)
     try:

@@ -111,7 +111,7 @@ def _data(overview: Overview) -> dict[str, Any]:
 
     return {
         "well": overview.well,
-        "release": of("live", "containers"),
+        "release": of("live", "containers", "spare"),
         "health": of("health"),
         "database": of("database"),
         "backups": of("backups"),

@@ -36,6 +36,8 @@ def screen(overview: Overview, title: str, now: datetime, clean: Clean, width: i
 
 
 def _part(part: Part, clean: Clean, width: int) -> Iterator[Line]:
+    if not part.said:
+        return
     quiet = part.name == "last" and part.level is Level.GOOD
     mark, colour = (" ", "") if quiet else _MARKS[part.level]
     style = "dim" if quiet else _TEXT[part.level]

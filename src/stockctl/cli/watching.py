@@ -49,8 +49,10 @@ def watch_only(session: Session, site: Site, seconds: float) -> Watched:
 
 
 def watch_and_withdraw(session: Session, site: Site, seconds: float) -> Watched:
-    """Raises Unhealthy once the previous release serves again, PersonNeeded where it does not.
-    Interrupted while it only looks, it leaves the release as it is, and says so."""
+    """Where all was well and the soak is over, the release before is stopped. Raises Unhealthy once
+    it serves again, PersonNeeded where it does not. Interrupted while it only looks, it leaves the
+    release as it is, and says so."""
+    from stockctl.deploy.tidy import retire
     from stockctl.deploy.watching.run import withdraw, withdrawn
 
     try:
@@ -61,4 +63,5 @@ def watch_and_withdraw(session: Session, site: Site, seconds: float) -> Watched:
         raise
     if watched.reason:
         raise withdrawn(watched, withdraw(site, watched))
+    retire(site)
     return watched

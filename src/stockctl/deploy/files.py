@@ -2,14 +2,15 @@
 
 What a compose file mounts from inside the project (`./redis.conf:/etc/redis.conf`, `configs`,
 `secrets`) is sent to `<directory>/files/<digest>/<name>` there; a path outside the project is one
-of that machine. Nothing there is ever changed or removed: a container that a release does not
-replace may have been started with it.
+of that machine. Nothing there is ever changed; it is removed once no recorded release names it and
+no container mounts it, since one that a release does not replace may be older than all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from stockctl.deploy.site import Site
 from stockctl.system.compose import Rendered
 
 CHMOD_S = 30.0
+MOVE_S = 30.0
+FOLDER = "files"
 DIGEST_LENGTH = 16
 
 
@@ -43,7 +46,7 @@ def placed(site: Site, rendered: Rendered) -> tuple[Rendered, tuple[Parcel, ...]
         if not (source.is_absolute() and source.exists() and _inside(site.root, source)):
             return named
         if source not in parcels:
-            target = site.directory / "files" / _digest(source) / source.name
+            target = site.directory / FOLDER / _digest(source) / source.name
             parcels[source] = Parcel(source, target)
         return str(parcels[source].target)
 
@@ -125,3 +128,34 @@ def _deliver(site: Site, parcel: Parcel) -> None:
         names = tuple(str(folder) for folder in sorted(folders))
         site.host.run(Command((*argv, *names)), timeout_s=CHMOD_S)
     site.host.run(Command(("mv", "-T", str(half), str(target))), timeout_s=CHMOD_S)
+
+
+def sweep(site: Site) -> int:
+    """Removes what nobody can start a container with any more: an old secret must not lie around
+    for ever. How many files and folders that were. To be called under the environment's lock:
+    what is sent for a deploy has no name yet. Raises HostFailed, EngineUnavailable."""
+    folder = site.directory / FOLDER
+    lying = site.host.names(folder)
+    unused = unused_of(lying, _named(site)) if lying else []
+    for name in unused:
+        gone = folder / f".{name.strip('.')}"
+        if name != gone.name:  # half a folder under its own name would be taken for the whole one
+            argv = ("mv", "-T", str(folder / name), str(gone))
+            site.host.run(Command(argv), timeout_s=MOVE_S)
+        site.host.remove(gone)
+    return len(unused)
+
+
+def unused_of(lying: Sequence[str], named: str) -> list[str]:
+    """Of the names in the folder those that are ours and do not occur. One with a dot before it is
+    a removal that was cut short."""
+    ours = re.compile(rf"\.?[0-9a-f]{{{DIGEST_LENGTH}}}")
+    return [n for n in lying if ours.fullmatch(n) and (n[0] == "." or f"/{n}/" not in named)]
+
+
+def _named(site: Site) -> str:
+    """Everything that may name one: what each release was rendered as, also one without a record,
+    and what is mounted now."""
+    kept = (site.releases.compose_file(name) for name in site.host.names(site.releases.folder))
+    texts = [data.decode() for data in site.host.found(*kept).values()]
+    return "\n".join([*texts, *(path for each in site.containers() for path in each.mounted)])

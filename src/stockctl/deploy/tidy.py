@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stockctl.core.errors import StockctlError
-from stockctl.deploy import beside, handover, image
+from stockctl.deploy import beside, files, handover, image
 from stockctl.deploy.release import Release, ReleaseState, Standing
 from stockctl.deploy.site import Site
 from stockctl.deploy.standing import stand
@@ -109,6 +109,21 @@ def facts(site: Site) -> Facts:
     )
 
 
+def overdue(site: Site) -> tuple[str, ...]:
+    """Releases that run beside the live one for no reason any more. Raises EngineUnavailable."""
+    return tuple(chore.release for chore in plan_tidy(facts(site)) if chore.act is Act.STOP)
+
+
+def retire(site: Site) -> None:
+    """After a watch that ended well: there is somebody who may do what the next deploy would. It
+    stops nobody; what fails is said, and done by that one."""
+    try:
+        if overdue(site):
+            tidy_up(site, 0.0)
+    except StockctlError as error:
+        site.progress.warn(f"old releases are left to the next deploy: {error}")
+
+
 def tidy(site: Site, *, only_orphans: bool = False) -> tuple[Chore, ...]:
     """Carries the plan out. What fails is said and tried again next time: it stops no deploy."""
     try:
@@ -120,6 +135,8 @@ def tidy(site: Site, *, only_orphans: bool = False) -> tuple[Chore, ...]:
             Traffic(site).drain()
         for chore in chores:
             _do(site, chore, chore.release in seen.beside)
+        if not only_orphans:
+            files.sweep(site)
     except StockctlError as error:
         site.progress.warn(f"old releases are not tidied away: {error}")
         return ()

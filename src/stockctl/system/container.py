@@ -27,6 +27,7 @@ class Container:
     web_port: int | None = None  # it takes requests at this port
     published: tuple[tuple[int, int], ...] = ()  # port inside, port on this machine
     started_at: datetime | None = None  # the last time, by the engine's clock
+    mounted: tuple[str, ...] = ()  # files and folders of its machine
 
     @property
     def url(self) -> str | None:
@@ -114,6 +115,7 @@ def container_of(attributes: dict[str, Any]) -> Container:
         web_port=int(labels[WEB_LABEL]) if WEB_LABEL in labels else None,
         published=tuple(_published(attributes)),
         started_at=_moment(state.get("StartedAt", "")),
+        mounted=tuple(m["Source"] for m in attributes.get("Mounts", ()) if m["Type"] == "bind"),
     )
 
 

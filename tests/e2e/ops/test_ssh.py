@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,33 @@ def test_a_host_key_that_changed_is_refused_before_anything_is_sent(
     finally:
         known.write_text(right)
     assert sorted(there(far).rglob("*")) == before
+
+
+def planted(small: Small, digest: str) -> Path:
+    """A file as a deploy leaves it that was killed before any record named it."""
+    file = there(small) / "files" / digest / "secret.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("an old one\n")
+    return file
+
+
+def test_files_go_that_no_release_names_and_no_container_mounts(far: Small) -> None:
+    unused, cut_short, old = (planted(far, name) for name in ("a" * 16, f".{'b' * 16}", "c" * 16))
+    named = set(there(far).joinpath("files").glob("*/pag*"))
+    labels = {"project": far.compose_project, "service": "old", "oneoff": "False"}
+    flags = [part for k, v in labels.items() for part in ("--label", f"com.docker.compose.{k}={v}")]
+    mount = f"{old}:/secret.txt:ro"
+    name = f"{far.compose_project}-old"  # what a release does not replace outlives them all
+    argv = ["docker", "create", "--name", name, "-v", mount, *flags, IMAGE]
+    subprocess.run(argv, check=True, capture_output=True)
+    plan = far.data("deploy", "tidy", "--plan")
+    assert unused.exists() and plan["planned"] == [], plan
+    far.ok("deploy", "tidy")
+    assert old.exists() and not unused.parent.exists() and not cut_short.parent.exists()
+    subprocess.run(["docker", "rm", name], check=True, capture_output=True)
+    far.ok("deploy", "tidy")
+    assert not old.parent.exists()
+    assert len(named) >= 2 and set(there(far).joinpath("files").glob("*/*")) == named
 
 
 @pytest.mark.parametrize("how", ["cut", "kill"])

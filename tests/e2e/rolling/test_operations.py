@@ -32,8 +32,19 @@ def test_logs_exec_plan_and_the_soak(shop: Shop) -> None:
     _deployed_by_somebody_else(shop, "2024-01-01T00:00:00Z")  # whose clock is behind
     shop.ok("deploy", "tidy", "staging")
     assert shop.containers()["r0001-shop-1"] == "running"
+    assert "still runs" not in shop.ok("deploy", "status", "staging").out  # within its soak
     _deployed_by_somebody_else(shop, "2199-01-01T00:00:00Z", long_ago=True)
-    shop.ok("deploy", "tidy", "staging")
+    for said in (shop.ok("status", "staging").out, shop.ok("deploy", "status", "staging").out):
+        assert "r0001 still runs for a quick rollback, " in said
+        assert "stockctl deploy tidy staging" in said
+    spare = shop.ok("status", "staging", "--json").data["data"]["release"]["spare"]
+    assert [each["release"] for each in spare] == ["r0001"]
+    assert spare[0]["memory_bytes"] > 1_000_000
+    watch = ("deploy", "watch", "staging", "--for", "300ms")
+    shop.ok(*watch)  # only looks
+    assert shop.containers()["r0001-shop-1"] == "running"
+    shop.ok(*watch, "--rollback", "--yes")  # may act: there is nothing to go back for any more
+    assert shop.ok("status", "staging", "--json").data["data"]["release"]["spare"] == []
     assert shop.containers()["r0001-shop-1"] == "exited"
     refused = shop.run("deploy", "contract", "staging", "--json")
     assert refused.code == 4  # it has no database; with one, the soak is asked next
@@ -68,6 +79,10 @@ def test_maintenance_answers_everybody_and_outlasts_a_deploy(shop: Shop) -> None
     assert refused.code == 4
     assert asked(shop)[0] == 200
     on = ("deploy", "maintenance", "staging", "--on", "--retry-after", "10m")
+    planned = shop.ok(*on, "--plan", "--json").data["data"]["planned"]
+    assert planned == {"maintenance": True, "was_on": False}
+    assert asked(shop)[0] == 200
+    assert shop.run(*on, "--plan", "--page", str(large)).code == 4
     shop.ok(*on, "--message", "Back at <4> am.")
     status, retry, body = asked(shop)
     assert (status, retry) == (503, "600")
@@ -76,6 +91,8 @@ def test_maintenance_answers_everybody_and_outlasts_a_deploy(shop: Shop) -> None
     assert shop.ok("deploy", "status", "staging", "--json").data["data"]["maintenance"] is True
     done = shop.to("v2")  # its public smoke check asks the release itself
     assert done.code == 0, done.err + done.out
+    assert asked(shop)[0] == 503
+    assert "let in again" in shop.ok("deploy", "maintenance", "staging", "--off", "--plan").out
     assert asked(shop)[0] == 503
     off = shop.ok("deploy", "maintenance", "staging", "--off", "--json").data["data"]
     assert off == {"maintenance": False, "was_on": True}

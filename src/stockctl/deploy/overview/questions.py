@@ -24,6 +24,7 @@ from stockctl.deploy.overview.part import (
     Level,
     Part,
 )
+from stockctl.deploy.overview.spare import spare_part
 from stockctl.deploy.overview.traffic import Figures
 from stockctl.deploy.site import Site
 
@@ -45,6 +46,8 @@ def questions(
         found["live"] = (RELEASE, lambda: live_part(site))
         found["health"] = (SERVICE, lambda: _health(site, memory))
         found["containers"] = (ENGINE, lambda: _containers(site))
+        if site.rolling:
+            found["spare"] = (TIDY, lambda: spare_part(site))
     if site.database is not None:
         found["database"] = (DATABASE, lambda: database_part(site))
     elif site.environment.database is not None and site.environment.database.embedded:

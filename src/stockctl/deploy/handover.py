@@ -4,36 +4,28 @@ an environment.
 Two processes cannot hold one published port, so there is a gap: from when the old container has
 let go until the proxy listens. By then the same release runs beside and is healthy, the proxy's
 container is made and its configuration written, so that the gap is a stop and a start, measured.
-Stop and start are one shell in a session of its own: killed ourselves, they end as they should.
+Stop and start outlast us: killed ourselves, they end as they should.
 """
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Sequence
 
-from stockctl.core.command import Command
 from stockctl.core.errors import StockctlError, Unhealthy
 from stockctl.core.units import format_duration
 from stockctl.deploy import beside
+from stockctl.deploy.outlast import outlasting, settle
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
 from stockctl.system.compose import Rendered
-from stockctl.system.container import Container
 from stockctl.system.http import Request, send
 
 BEYOND_S = 120.0  # what the engine may take beyond the stop timeout
 PROBE_S = 0.02
 ANSWER_S = 1.0
-
-_SCRIPT = """
-proxy=$1 stop=$2; shift 2
-docker stop --time "$stop" "$@" >/dev/null
-docker start "$proxy" >/dev/null && exit 0
-docker start "$@" >/dev/null
-exit 1
-"""
 
 
 def needed(site: Site) -> bool:
@@ -42,10 +34,11 @@ def needed(site: Site) -> bool:
     return any(c.status == "running" for c in found)
 
 
-def script(proxy: str, stop_timeout_s: float, old: Sequence[str]) -> Command:
+def script(proxy: str, stop_timeout_s: float, old: Sequence[str]) -> str:
     """Stops the old containers and starts the proxy, or the old ones again."""
-    arguments = (proxy, str(round(stop_timeout_s)), *old)
-    return Command(("setsid", "--wait", "sh", "-c", _SCRIPT, "handover", *arguments))
+    stop = f"docker stop --time {round(stop_timeout_s)} {shlex.join(old)}"
+    again = f"{{ docker start {shlex.join(old)}; exit 1; }}"
+    return f"{stop}\ndocker start {shlex.quote(proxy)} || {again}\n"
 
 
 def take_over(site: Site, release: Release) -> None:
@@ -85,26 +78,14 @@ def _change_hands(site: Site, traffic: Traffic, release: Release) -> float:
     probe = Probe(site, release.url.rstrip("/") + release.health)
     with probe:
         try:
-            site.host.run(script(proxy.id, stop_s, old), timeout_s=stop_s + BEYOND_S)
+            command = outlasting(site.directory, script(proxy.id, stop_s, old))
+            site.host.run(command, timeout_s=stop_s + BEYOND_S)
         except BaseException:
-            _settle(site, traffic, old)
+            settle(site)  # it goes on without us
             raise
         traffic.await_started()
         probe.until_answered()
     return probe.gap_s
-
-
-def _settle(site: Site, traffic: Traffic, old: Sequence[str]) -> None:
-    """The shell goes on without us: wait until one of the two runs."""
-    deadline = site.clock.monotonic() + site.environment.deploy.stop_timeout + BEYOND_S
-    while site.clock.monotonic() < deadline:
-        if traffic.running() or any(_runs(c, old) for c in site.released_containers()):
-            return
-        site.clock.sleep(PROBE_S * 5)
-
-
-def _runs(container: Container, old: Sequence[str]) -> bool:
-    return container.id in old and container.status == "running"
 
 
 def remove_leftovers(site: Site, release: Release) -> None:

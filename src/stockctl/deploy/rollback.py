@@ -16,6 +16,7 @@ from stockctl.deploy import schema, switch
 from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.health import wait_healthy
+from stockctl.deploy.outlast import settle
 from stockctl.deploy.release import Records, Release, ReleaseState
 from stockctl.deploy.rolling import roll_back
 from stockctl.deploy.site import Site
@@ -66,6 +67,7 @@ def plan_rollback(site: Site, to: str | None, *, with_database: bool = False) ->
     then `back` means the recorded live one.
     """
     _ = site.service  # nothing to deploy is the better answer where there is nothing
+    settle(site)
     standing, records = site.releases.standing(), site.releases.records()
     if standing is None:
         raise Refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
 from stockctl.deploy.comeback import through_restart
 from stockctl.deploy.health import wait_healthy
+from stockctl.deploy.outlast import to_the_end
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.standing import told
@@ -14,12 +15,12 @@ COMPOSE_S = 300.0  # beyond the stop timeout: pulling nothing, building nothing
 
 
 def replace(site: Site, release: Release) -> None:
-    """Stops the running containers of the released services and starts the release's. A proxy of
-    the strategy `rolling` goes first: it holds the port."""
-    Traffic(site).take_down()
+    """Stops the running containers of the released services and starts the release's, and does so
+    also where we are killed meanwhile. A proxy of the strategy `rolling` goes first: it holds the
+    port."""
     stop_s = site.environment.deploy.stop_timeout
     command = site.stack(release).replace(site.service.release, stop_s)
-    site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+    to_the_end(site, (*Traffic(site).farewell(), command), COMPOSE_S + stop_s)
 
 
 def put_back(site: Site, failed: Release, previous: Release | None, cause: BaseException) -> None:
@@ -38,13 +39,13 @@ def _put_back(site: Site, failed: Release, previous: Release | None) -> None:
     if previous is None:
         with site.progress.step(f"remove {failed.id}"):
             command = site.stack(failed).remove(site.service.release)
-            site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+            to_the_end(site, (command,), COMPOSE_S + stop_s)
         return
     with site.progress.step(f"put {previous.id} back"):
         # Removed first: a container that the engine is still stopping looks like a running
         # one to Compose, which would leave it alone, and a moment later nothing serves.
         command = site.stack(previous).remove(site.service.release)
-        site.host.run(command, timeout_s=COMPOSE_S + stop_s)
+        to_the_end(site, (command,), COMPOSE_S + stop_s)
         replace(site, previous)
         wait_healthy(site, previous, known=True)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed
+from stockctl.deploy.outlast import to_the_end
 from stockctl.deploy.proxy import Proxy
 from stockctl.system import compose_release, haproxy
 from stockctl.system.compose import Rendered, Stack
@@ -180,7 +181,7 @@ class Traffic(Proxy):
 
     def _exchange(self, stack: Stack) -> None:
         command = stack.replace((PROXY,), self.site.environment.deploy.drain_timeout)
-        self.site.host.run(command, timeout_s=COMPOSE_S)
+        to_the_end(self.site, (command,), COMPOSE_S)
         self.await_started()
 
     def by_hand(self) -> str:
@@ -223,9 +224,12 @@ class Traffic(Proxy):
             how = "HAProxy rejects the new" if rejects else "HAProxy could not be asked about its"
             raise ToolFailed(f"{how} configuration", details=said.strip())
 
+    def farewell(self) -> tuple[Command, ...]:
+        """What removes the proxy: its port is free afterwards, and nobody gets requests by it."""
+        gone = Command(("rm", "-f", str(self._config)))
+        return (self.stack.remove((PROXY,)), gone) if self.container() is not None else (gone,)
+
     def take_down(self) -> None:
-        """Removes the proxy: its port is free afterwards."""
-        if self.container() is not None:
-            drain_s = self.site.environment.deploy.drain_timeout
-            self.site.host.run(self.stack.remove((PROXY,)), timeout_s=COMPOSE_S + drain_s)
-        self.site.host.remove(self._config)
+        """Removes the proxy. Raises ToolFailed."""
+        drain_s = self.site.environment.deploy.drain_timeout
+        to_the_end(self.site, self.farewell(), COMPOSE_S + drain_s)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from stockctl.core.errors import Locked
 from stockctl.deploy.freeze import require_thawed
+from stockctl.deploy.outlast import settle
 from stockctl.deploy.site import Site
 
 POLL_S = 0.5
@@ -21,6 +22,7 @@ def turn(site: Site, command: str, wait_s: float = 0.0) -> Iterator[None]:
     with ExitStack() as held:
         _take(site, command, wait_s, held)
         require_thawed(site.journal)
+        settle(site)
         held.enter_context(site.journal.operation(command))
         yield
 

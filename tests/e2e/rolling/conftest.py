@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import DEADLINE_S, Done, StagingProject
+from tests.engines import SecondEngine
 from tests.load import Load
 from tests.ports import free_port
 
@@ -196,3 +197,15 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     made = make(tmp_path / "project")
     yield made
     take_away(made)
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondEngine]:
+    """One that a test may stop and kill."""
+    made = SecondEngine(tmp_path_factory.mktemp("engine"))
+    try:
+        made.start()
+        made.load(IMAGE, "stockctl-testbed/haproxy:2.6")
+        yield made
+    finally:
+        made.close()

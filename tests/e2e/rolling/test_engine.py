@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 
 from tests.e2e.conftest import eventually
-from tests.e2e.rolling.conftest import IMAGE, Shop, make, take_away
+from tests.e2e.rolling.conftest import Shop, make, take_away
 from tests.engines import SecondEngine
 from tests.load import Load
 
@@ -25,17 +25,6 @@ _versions = count(1)
 End = Callable[[SecondEngine], None]
 DEPLOY, ROLLBACK = "deploy", "rollback"
 LIVE = "--live-restore"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondEngine]:
-    made = SecondEngine(tmp_path_factory.mktemp("engine"))
-    try:
-        made.start()
-        made.load(IMAGE, "stockctl-testbed/haproxy:2.6")
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,22 +10,19 @@ Stop and start outlast us: killed ourselves, they end as they should.
 from __future__ import annotations
 
 import shlex
-import threading
 from collections.abc import Sequence
 
 from stockctl.core.errors import StockctlError, Unhealthy
 from stockctl.core.units import format_duration
 from stockctl.deploy import beside
+from stockctl.deploy.outage import Probe
 from stockctl.deploy.outlast import outlasting, settle
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
 from stockctl.deploy.traffic import Traffic
 from stockctl.system.compose import Rendered
-from stockctl.system.http import Request, send
 
 BEYOND_S = 120.0  # what the engine may take beyond the stop timeout
-PROBE_S = 0.02
-ANSWER_S = 1.0
 
 
 def needed(site: Site) -> bool:
@@ -75,7 +72,7 @@ def _change_hands(site: Site, traffic: Traffic, release: Release) -> float:
     assert proxy is not None
     old = [c.id for c in site.released_containers() if c.status == "running"]
     stop_s = site.environment.deploy.stop_timeout
-    probe = Probe(site, release.url.rstrip("/") + release.health)
+    probe = Probe(site, release)
     with probe:
         try:
             command = outlasting(site.directory, script(proxy.id, stop_s, old))
@@ -95,43 +92,3 @@ def remove_leftovers(site: Site, release: Release) -> None:
         command = site.stack(release).remove(sorted(set(left)))
         stop_s = site.environment.deploy.stop_timeout
         site.host.run(command, timeout_s=stop_s + BEYOND_S)
-
-
-class Probe:
-    """Asks all the time while the block runs, and measures for how long nobody answered."""
-
-    def __init__(self, site: Site, url: str) -> None:
-        self._site = site
-        self._url = url
-        self._over = threading.Event()
-        self._answered = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-        self.gap_s = 0.0
-
-    def __enter__(self) -> Probe:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def until_answered(self) -> None:
-        """Waits for an answer to a request that begins from now on."""
-        self._answered.clear()
-        self._answered.wait(BEYOND_S)
-
-    def _ask(self) -> None:
-        clock = self._site.clock
-        missed_since: float | None = None
-        while not self._over.is_set():
-            began = clock.monotonic()
-            answer = send(Request("GET", self._site.reached(self._url)), timeout_s=ANSWER_S)
-            if answer.status:
-                if missed_since is not None:
-                    self.gap_s += clock.monotonic() - missed_since
-                missed_since = None
-                self._answered.set()
-            elif missed_since is None:
-                missed_since = began
-            self._over.wait(PROBE_S)

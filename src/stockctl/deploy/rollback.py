@@ -15,7 +15,6 @@ from stockctl.db.plan import RollbackPlan as SchemaBack
 from stockctl.deploy import schema, switch
 from stockctl.deploy.back_up import back_up_step
 from stockctl.deploy.events import Happening, ask, reason, tell
-from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.outlast import settle
 from stockctl.deploy.release import Records, Release, ReleaseState
 from stockctl.deploy.rolling import roll_back
@@ -131,11 +130,7 @@ def _go_back(site: Site, plan: RollbackPlan, schema_back: WithDatabase | None) -
 def _replace(site: Site, plan: RollbackPlan) -> None:
     """With the strategy `recreate`. On failure what ran before is put back."""
     try:
-        with site.progress.step("replace") as step:
-            switch.replace(site, plan.target)
-            step.detail = f"{plan.running.id if plan.running else '?'} → {plan.target.id}"
-        with site.progress.step("healthy"):
-            wait_healthy(site, plan.target, known=True)
+        switch.put_in_place(site, plan.target, plan.running, known=True)
         site.releases.set_live(plan.target.id, plan.running, site.clock.now())
     except BaseException as error:
         committed = site.is_live(plan.target.id) and plan.live.id != plan.target.id

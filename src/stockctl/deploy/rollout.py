@@ -24,7 +24,6 @@ from stockctl.deploy import files, image, schema, switch
 from stockctl.deploy.adopt import adopt
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.gates import rendered_configuration, status_if_reachable
-from stockctl.deploy.health import wait_healthy
 from stockctl.deploy.one_off import run_release_command
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.rolling import roll
@@ -249,11 +248,7 @@ def _switch(site: Site, release: Release, previous: Release | None) -> Release:
     """Replace, healthy, smoke, record: until `live.json` is written there is something to put
     back."""
     try:
-        with site.progress.step("replace") as step:
-            switch.replace(site, release)
-            step.detail = f"{previous.id if previous else 'nothing'} → {release.id}"
-        with site.progress.step("healthy"):
-            wait_healthy(site, release)
+        switch.put_in_place(site, release, previous)
         tell(site, Happening(Event.AFTER_SWITCH, release, previous))
         if site.environment.smoke:
             require(

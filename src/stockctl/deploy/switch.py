@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from stockctl.core.errors import PersonNeeded, StockctlError, Terminated
+from stockctl.core.units import format_duration
 from stockctl.deploy.comeback import through_restart
 from stockctl.deploy.health import wait_healthy
+from stockctl.deploy.outage import Probe
 from stockctl.deploy.outlast import to_the_end
 from stockctl.deploy.release import Release
 from stockctl.deploy.site import Site
@@ -21,6 +23,22 @@ def replace(site: Site, release: Release) -> None:
     stop_s = site.environment.deploy.stop_timeout
     command = site.stack(release).replace(site.service.release, stop_s)
     to_the_end(site, (*Traffic(site).farewell(), command), COMPOSE_S + stop_s)
+
+
+def put_in_place(
+    site: Site, release: Release, before: Release | None, *, known: bool = False
+) -> None:
+    """Replaces and waits until it is healthy; says for how long nobody was served. `known`: it has
+    served before. Raises what either does, Unhealthy."""
+    with Probe(site, release) as probe:
+        with site.progress.step("replace") as step:
+            replace(site, release)
+            step.detail = f"{before.id if before else 'nothing'} → {release.id}"
+        with site.progress.step("healthy") as step:
+            wait_healthy(site, release, known=known)
+            probe.until_answered()
+            if before is not None:
+                step.detail = f"nobody was served for {format_duration(probe.gap_s)}"
 
 
 def put_back(site: Site, failed: Release, previous: Release | None, cause: BaseException) -> None:

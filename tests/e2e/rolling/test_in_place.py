@@ -52,6 +52,7 @@ def test_killed_while_the_old_container_stops(shared: Shop) -> None:
     back = shared.back()
     assert back.code == 0, back.err + back.out
     assert "waiting for what another command has left" in back.err
+    assert "nobody was served for " in back.err
     assert shared.version() == before == shared.recorded()
     assert set(shared.containers()) == {"shop-1"}
 

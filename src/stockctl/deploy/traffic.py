@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stockctl.core.command import Command
 from stockctl.core.errors import ConfigurationError, HostFailed, ToolFailed
 from stockctl.deploy.outlast import to_the_end
 from stockctl.deploy.proxy import Proxy

@@ -15,6 +15,8 @@ import pytest
 from stockctl.system.host import Holder
 from stockctl.system.local import LocalHost
 from tests.e2e.conftest import DEADLINE_S, REPO, StagingProject, eventually
+from tests.ports import free_port
+from tests.servers import a_server, scratch
 
 pytestmark = pytest.mark.docker
 OWNER = 10001
@@ -109,6 +111,7 @@ def test_what_the_container_could_not_read_is_said_before(scheduled: StagingProj
 def test_installed_it_makes_backups(owned: StagingProject) -> None:
     shown = owned.ok(*SCHEDULE)
     assert not service_file(owned).exists()
+    _needs_a_client_of_the_servers_version(owned)
     owned.ok(*SCHEDULE, "--install")
     assert service_file(owned).read_text() == shown.out
     (service,) = containers(owned)
@@ -133,6 +136,25 @@ def test_installed_it_makes_backups(owned: StagingProject) -> None:
     assert "was not installed" in owned.ok(*SCHEDULE, "--remove").out
     assert len(backups(owned)) == 1
     owned.ok("backup", "verify", "staging")
+
+
+def _needs_a_client_of_the_servers_version(project: StagingProject) -> None:
+    """This machine has one, the image has not: that is found out now, and not at night."""
+    base, port = project.root / "environments" / "base.toml", free_port()
+    texts = {file: file.read_text() for file in (base, project.env_file)}
+    base.write_text(texts[base].replace('service    = "postgres"\n', ""))
+    project.set(DATABASE_URL=f"postgresql://postgres:any@127.0.0.1:{port}/postgres")
+    options = f"-c listen_addresses=127.0.0.1 -c port={port}"
+    with scratch("newer") as folder, a_server(17, folder, options=options) as server:
+        path = f"{server.tools.folder}:{os.environ['PATH']}"
+        refused = project.run(*SCHEDULE, "--install", env={"PATH": path})
+    assert refused.code == 4, refused.err
+    assert "not of the server's version: PostgreSQL 17" in refused.err
+    assert "--via cron" in refused.err
+    assert not service_file(project).exists()
+    assert containers(project) == []
+    for file, text in texts.items():
+        file.write_text(text)
 
 
 def _is_harmless(project: StagingProject, container: str) -> None:

@@ -20,9 +20,65 @@ BY_COMMAND = (
 )
 
 
-def migration(project: StagingProject, number: int, up: str, down: str) -> None:
+# Whatever the release is given: its files, its neighbour by the file that sets a password there,
+# and nothing of a folder that the live service may write to.
+LOOK_AROUND = """
+import os, socket
+cache = socket.create_connection(("cache", 6379), 5)
+cache.sendall(b"AUTH from-a-file\\r\\nDBSIZE\\r\\n")
+said = b""
+while said.count(b"\\n") < 2:
+    said += cache.recv(100)
+assert said == b"+OK\\r\\n:0\\r\\n", said
+assert open("/run/secrets/key").read() == "of a lock"
+assert os.listdir("/uploads") == []
+try:
+    open("/etc/settings.ini", "a")
+except OSError as error:
+    assert error.errno == 30, error  # EROFS
+else:
+    raise SystemExit("a live file can be written to")
+"""
+NEIGHBOURS = """
+  cache:
+    image: stockctl-testbed/redis:7
+    command: [redis-server, /etc/redis.conf]
+    volumes: ["./redis.conf:/etc/redis.conf:ro", "cache-data:/data"]
+    healthcheck: {test: [CMD, redis-cli, ping], interval: 1s}
+  mailer:
+    image: stockctl-testbed/redis:7
+volumes:
+  cache-data:
+secrets:
+  key: {file: ./key}
+"""
+
+
+def with_neighbours(project: StagingProject) -> Path:
+    """More services, and files beside them; returns a folder of live data."""
+    folder, uploads = project.root / "environments", project.root / "uploads"
+    uploads.mkdir()
+    (uploads / "precious").write_text("x")
+    for name, text in (
+        ("redis.conf", "requirepass from-a-file\n"), ("key", "of a lock"), ("settings.ini", "a=b\n")
+    ):  # fmt: skip
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o666)
+    file = folder / "compose.staging.yaml"
+    lines = (
+        "    depends_on: {cache: {condition: service_healthy}}",
+        "    secrets: [key]",
+        '    volumes: ["./settings.ini:/etc/settings.ini", "../uploads:/uploads"]',
+    )
+    file.write_text(file.read_text().rstrip() + "\n" + "\n".join(lines) + NEIGHBOURS)
+    return uploads
+
+
+def migration(
+    project: StagingProject, number: int, up: str, down: str, phase: str = "expand"
+) -> None:
     folder = project.root / "migrations"
-    (folder / f"{number:04d}_new.sql").write_text(f"-- phase: expand\n{up}\n")
+    (folder / f"{number:04d}_new.sql").write_text(f"-- phase: {phase}\n{up}\n")
     (folder / f"{number:04d}_new.rollback.sql").write_text(f"{down}\n")
 
 
@@ -40,7 +96,7 @@ def release_command(project: StagingProject, *argv: str) -> None:
     text = "\n".join(kept) + "\n"
     if "[deploy]\n" not in text:
         text += "\n[deploy]\n"
-    line = f"release_command = {json.dumps(argv)}\n"
+    line = f"release_command = {json.dumps(argv)}\n" if argv else ""
     base.write_text(text.replace("[deploy]\n", f"[deploy]\n{line}", 1))
 
 
@@ -71,7 +127,12 @@ def test_a_volume_without_a_name_goes_too(tmp_path: Path) -> None:
 def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     none = project.run("deploy", "rehearse", "staging", "--tag", "v2")
     assert (none.code, "nothing to rehearse with" in none.err) == (8, True)
+    uploads = with_neighbours(project)
     assert project.deploy("v1").code == 0
+    project.docker(
+        "exec", f"{project.compose_project}-cache-1",
+        "redis-cli", "-a", "from-a-file", "SET", "live", "1",
+    )  # fmt: skip
     project.psql("INSERT INTO projects (user_id, name) SELECT id, 'precious' FROM users LIMIT 1")
     project.ok("backup", "create", "staging")
     containers = project.docker("ps", "-aq", "--filter", f"name={project.compose_project}-")
@@ -79,9 +140,13 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     migration(project, 13, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
     slow = "ALTER TABLE projects ADD COLUMN note text;\nSELECT pg_sleep(1.1);"
     migration(project, 14, slow, "ALTER TABLE projects DROP COLUMN note;")
+    rename = "ALTER TABLE users RENAME COLUMN {} TO {};"
+    up, down = rename.format("password_hash", "secret"), rename.format("secret", "password_hash")
+    migration(project, 15, up, down, "contract")
+    release_command(project, "python3", "-c", LOOK_AROUND)
     project.commit("one").write_text("two")
     # whoever asked something of the live system would wait for ever
-    live = [f"{project.compose_project}-{name}-1" for name in ("app", "postgres")]
+    live = [f"{project.compose_project}-{name}-1" for name in ("app", "postgres", "cache")]
     project.docker("pause", *live)
     try:
         found = rehearse(project, 0)
@@ -99,7 +164,15 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     steps = {"restore", "copy", "apply", "there and back", "start", "smoke", "take away"}
     assert steps <= set(found["spent_s"])
     assert found["way_back"].endswith("--with-database")
+    assert found["services"] == ["postgres", "cache", "app"]
+    assert found["left_out"] == [
+        "mailer: nothing needs it",
+        f"app: {uploads} may be data of the live service: an empty volume stands for it",
+    ]
+    assert [each.name for each in uploads.iterdir()] == ["precious"]
+    _told_of_a_contract_migration_that_breaks_the_release(found)
     assert left(project) == ""
+    release_command(project)
     evidence = project.directory / "evidence" / "rehearsal.json"
     assert not evidence.exists()  # what was rehearsed is in no commit
     project.commit("two")
@@ -108,6 +181,8 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     assert project.psql("SELECT to_regclass('extra') IS NULL") == "t"
     assert project.psql("SELECT count(*) FROM users WHERE email LIKE 'smoke-%'") == "1"
 
+    for file in Path(project.root / "migrations").glob("0015_new*"):
+        file.unlink()
     migration(project, 13, "CREATE TABLE extra (id int);", "SELECT 1;")
     migration(project, 14, "ALTER TABLE projects ADD COLUMN name text;", "SELECT 1;")
     wrong = rehearse(project, 7)
@@ -126,13 +201,30 @@ def test_a_deploy_is_rehearsed_on_a_copy(project: StagingProject) -> None:
     assert left(project) == ""
 
 
+def _told_of_a_contract_migration_that_breaks_the_release(found: dict[str, Any]) -> None:
+    """It is no part of the deploy, which may go on."""
+    later = found["contract"]
+    assert (found["ok"], later["ok"], later["closes"]) == (True, False, ["r0001"])
+    (renamed,) = later["migrations"]
+    assert (renamed["id"], renamed["ok"]) == ("0015_new", True)
+    assert "AccessExclusiveLock on users" in renamed["locks"]
+    assert "register" in [check["name"] for check in later["smoke"] if not check["ok"]]
+
+
 def test_a_database_outside_compose_has_a_stand_in(project: StagingProject) -> None:
     base = project.root / "environments" / "base.toml"
     text = base.read_text()
     base.write_text(text.replace('service    = "postgres"\n', 'image = "nowhere.invalid/pg:15"\n'))
     assert project.deploy("v1").code == 0
+    project.psql("ALTER TABLE projects ADD COLUMN old text")
+    project.psql("INSERT INTO projects (user_id, name, old) SELECT id, 'a', 'x' FROM users LIMIT 1")
     project.ok("backup", "create", "staging")
     migration(project, 13, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
+    drop, again = (
+        "ALTER TABLE projects DROP COLUMN old;",
+        "ALTER TABLE projects ADD COLUMN old text;",
+    )
+    migration(project, 14, drop, again, "contract")
     none = project.run("deploy", "rehearse", "staging", "--tag", "v2")
     assert (none.code, "database.image names the image" in none.err) == (6, True)
 
@@ -148,6 +240,10 @@ def test_a_database_outside_compose_has_a_stand_in(project: StagingProject) -> N
         project.docker("unpause", *live)
     assert [each["ok"] for each in found["migrations"]] == [True]
     assert found["release_command_s"] > 0
+    later = found["contract"]
+    assert (later["ok"], later["closes"]) == (True, ["r0001"])
+    assert [p["code"] for p in later["migrations"][0]["problems"]] == ["P014"]
+    assert {check["ok"] for check in later["smoke"]} == {True}
     assert {check["ok"] for check in found["smoke"]} == {True}
     assert found["forecast_s"] > 1
     assert left(project) == ""

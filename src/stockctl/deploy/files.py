@@ -34,19 +34,22 @@ class Parcel:
     target: Path
 
 
-def placed(site: Site, rendered: Rendered) -> tuple[Rendered, tuple[Parcel, ...]]:
-    """The configuration as it is for that machine, and what has to be sent for it. Nothing of
-    either where the environment is on this machine."""
+def placed(
+    site: Site, rendered: Rendered, folder: Path | None = None
+) -> tuple[Rendered, tuple[Parcel, ...]]:
+    """The configuration as it is for that machine, and what has to be sent for it, to `folder`
+    where that is given. Nothing of either where the environment is on this machine."""
+    above = folder or site.directory / FOLDER
     if not site.remote:
         return rendered, ()
     parcels: dict[Path, Parcel] = {}
 
     def place(named: Any) -> Any:
         source = Path(str(named))
-        if not (source.is_absolute() and source.exists() and _inside(site.root, source)):
+        if not (source.is_absolute() and source.exists() and inside(site.root, source)):
             return named
         if source not in parcels:
-            target = site.directory / FOLDER / _digest(source) / source.name
+            target = above / _digest(source) / source.name
             parcels[source] = Parcel(source, target)
         return str(parcels[source].target)
 
@@ -72,7 +75,8 @@ def _mounting(service: dict[str, Any], place: Any) -> dict[str, Any]:
     return {**service, "volumes": volumes}
 
 
-def _inside(root: Path, source: Path) -> bool:
+def inside(root: Path, source: Path) -> bool:
+    """Whether a path belongs to the project, wherever links lead."""
     try:
         return source.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stockctl.core.errors import Unhealthy
 from stockctl.core.units import format_duration
 from stockctl.deploy.release import Release
@@ -38,6 +40,21 @@ def wait_healthy(site: Site, release: Release, *, known: bool = False) -> float:
         if waited > deadline_s:
             limit = f"is not healthy after {format_duration(deadline_s)}"
             raise _unhealthy(site, release, containers, answer, limit)
+        site.clock.sleep(POLL_S)
+
+
+def wait_for_services(site: Site, project: str, names: Collection[str]) -> None:
+    """Until those services of a compose project that have a health check pass it. Raises
+    Unhealthy."""
+    deadline = site.clock.monotonic() + site.environment.deploy.health_timeout
+    while True:
+        found = site.engine.containers(project)
+        waiting = [c for c in found if c.service in names and c.health in ("starting", "unhealthy")]
+        if not waiting:
+            return
+        if site.clock.monotonic() > deadline:
+            logs = "\n".join(f"{c.name}:\n{site.engine.logs(c.id, LOG_LINES)}" for c in waiting)
+            raise Unhealthy(f"{waiting[0].service} does not become healthy", details=logs)
         site.clock.sleep(POLL_S)
 
 

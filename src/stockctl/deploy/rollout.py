@@ -24,6 +24,7 @@ from stockctl.deploy import files, image, schema, switch
 from stockctl.deploy.adopt import adopt
 from stockctl.deploy.events import Happening, ask, reason, tell
 from stockctl.deploy.gates import rendered_configuration, status_if_reachable
+from stockctl.deploy.health import wait_for_services
 from stockctl.deploy.one_off import run_release_command
 from stockctl.deploy.release import Release, ReleaseState
 from stockctl.deploy.rolling import roll
@@ -226,22 +227,8 @@ def _start_services(site: Site, plan: DeployPlan, release: Release) -> None:
                 image.bring(site, service["image"], step)
         command = site.stack(release).start(plan.long_lived)
         site.host.run(command, timeout_s=START_S, on_line=step.line)
-        _wait_for_services(site, plan.long_lived)
+        wait_for_services(site, site.environment.project, plan.long_lived)
         step.detail = ", ".join(plan.long_lived)
-
-
-def _wait_for_services(site: Site, names: tuple[str, ...]) -> None:
-    """Until those that have a health check pass it. Raises Unhealthy."""
-    deadline = site.clock.monotonic() + site.environment.deploy.health_timeout
-    while True:
-        found = site.engine.containers(site.environment.project)
-        waiting = [c for c in found if c.service in names and c.health in ("starting", "unhealthy")]
-        if not waiting:
-            return
-        if site.clock.monotonic() > deadline:
-            logs = "\n".join(f"{c.name}:\n{site.engine.logs(c.id, 20)}" for c in waiting)
-            raise Unhealthy(f"{waiting[0].service} does not become healthy", details=logs)
-        site.clock.sleep(0.2)
 
 
 def _switch(site: Site, release: Release, previous: Release | None) -> Release:

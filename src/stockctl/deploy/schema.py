@@ -148,16 +148,17 @@ def plan_contract(site: Site) -> ContractPlan:
     todo = plan_migrate(status, migrations, to=None, phase=Phase.CONTRACT)
     chosen = tuple(each for each in todo.migrations if live.expects(each.id))
     left = tuple(each.id for each in todo.migrations if not live.expects(each.id))
-    return ContractPlan(replace(todo, migrations=chosen), left, _closed(site, chosen, live), live)
+    closed = tuple(r for r in closed_by(site, [each.id for each in chosen]) if r.id != live.id)
+    return ContractPlan(replace(todo, migrations=chosen), left, closed, live)
 
 
-def _closed(site: Site, chosen: Sequence[Migration], live: Release) -> tuple[Release, ...]:
+def closed_by(site: Site, migrations: Sequence[str]) -> tuple[Release, ...]:
+    """The recorded releases that cannot come back once these contract migrations are applied."""
     return tuple(
         release
         for release in site.releases.all()
         if release.state is ReleaseState.FINISHED
-        and release.id != live.id
-        and any(not release.expects(each.id) for each in chosen)
+        and any(not release.expects(each) for each in migrations)
     )
 
 

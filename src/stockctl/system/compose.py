@@ -126,6 +126,10 @@ class Stack:
         flags = ("--detach", "--no-recreate", "--no-deps", "--no-build")
         return self._command("up", *flags, *services)
 
+    def start_in_order(self, services: Sequence[str]) -> Command:
+        """The same, each when those that it depends on are as far as it wants them."""
+        return self._command("up", "--detach", "--no-recreate", "--no-build", *services)
+
     def replace(self, services: Sequence[str], stop_timeout_s: float) -> Command:
         """Stops the old containers and starts new ones from this file."""
         flags = ("--detach", "--no-deps", "--no-build", "--timeout", str(round(stop_timeout_s)))
@@ -141,9 +145,9 @@ class Stack:
         """Makes containers and networks without starting anything."""
         return self._command("create", "--no-build", *services)
 
-    def stop(self, stop_timeout_s: float) -> Command:
-        """Stops everything and keeps it, so that it can be started again."""
-        return self._command("stop", "--timeout", str(round(stop_timeout_s)))
+    def stop(self, stop_timeout_s: float, services: Sequence[str] = ()) -> Command:
+        """Stops these, else everything, and keeps it, so that it can be started again."""
+        return self._command("stop", "--timeout", str(round(stop_timeout_s)), *services)
 
     def remove(self, services: Sequence[str]) -> Command:
         """Stops and removes the containers of these services; volumes stay."""
@@ -158,12 +162,23 @@ def down(project: str, stop_timeout_s: float) -> Command:
 
 
 def erase(project: str, services: Sequence[str]) -> Command:
-    """The same with its volumes and its default network: nothing is left of a project of these
-    services. Unless they are named, Compose takes their containers for orphans, and leaves behind
-    the volumes without a name that an image asks for (pkg/compose/down.go)."""
+    """The same with its default network and the volumes without a name that an image asks for.
+    Unless these services are named, Compose takes their containers for orphans, and leaves those
+    volumes behind (pkg/compose/down.go)."""
     removed = down(project, 0)
     named = {"services": {name: {"image": "none"} for name in services}}
     return replace(removed, argv=(*removed.argv, "--volumes"), input=Secret(json.dumps(named)))
+
+
+def volumes(project: str) -> Command:
+    """Prints the names of a project's named volumes."""
+    wanted = f"label=com.docker.compose.project={project}"
+    return Command(("docker", "volume", "ls", "--quiet", "--filter", wanted))
+
+
+def remove_volumes(names: Sequence[str]) -> Command:
+    """With all that is in them."""
+    return Command(("docker", "volume", "rm", "--force", *names))
 
 
 def enter(

@@ -40,14 +40,33 @@ class Rehearsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Contract:
+    """What `deploy contract` will do once this release has proved itself: no part of the deploy.
+    `closes`: the releases that cannot come back afterwards. `smoke`: of the release on what it
+    leaves; None where there are no checks, or it failed."""
+
+    migrations: tuple[Rehearsed, ...]
+    closes: tuple[str, ...]
+    failed: str = ""  # why none of it could be tried
+    smoke: Report | None = None
+
+    @property
+    def ok(self) -> bool:
+        smoked = self.smoke is None or self.smoke.ok
+        return not self.failed and smoked and all(each.ok for each in self.migrations)
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsal:
     """All of it. `unwell`: why the new release did not run on the copy. Seconds are None for what
-    was not reached."""
+    was not reached. Without a database there is no backup."""
 
-    backup: str
     version: str
     image_id: str
-    restore_s: float
+    services: tuple[str, ...] = ()  # that were started
+    left_out: tuple[str, ...] = ()  # what the live ones have and these had not
+    backup: str | None = None
+    restore_s: float | None = None
     migrations: tuple[Rehearsed, ...] = ()
     command_s: float | None = None  # deploy.release_command, where there is one
     command_failed: str = ""
@@ -55,16 +74,24 @@ class Rehearsal:
     unwell: str = ""
     smoke: Report | None = None
     smoke_s: float | None = None
+    stop_s: float = 0.0  # `recreate` stops the old one first
     backup_s: float = 0.0  # the deploy makes one first
     smokes: int = 1  # `rolling` asks the candidate, and then in public
     watched_s: float = 0.0  # what `rolling` waits for after each step of the traffic
+    contract: Contract | None = None  # where any are pending and the release runs
     steps: tuple[StepEnded, ...] = ()  # all that was done
 
     @property
+    def stuck(self) -> bool:
+        """There is nothing that the next act could be played on."""
+        failed = any(each.failed for each in self.migrations)
+        return failed or bool(self.command_failed or self.unwell)
+
+    @property
     def ok(self) -> bool:
+        """Whether to deploy it; whatever becomes of the contract migrations later."""
         migrated = all(each.ok for each in self.migrations)
-        started = not self.command_failed and not self.unwell
-        return migrated and started and (self.smoke is None or self.smoke.ok)
+        return migrated and not self.stuck and (self.smoke is None or self.smoke.ok)
 
     @property
     def migrate_s(self) -> float:
@@ -76,8 +103,8 @@ class Rehearsal:
         if self.start_s is None or not self.ok:
             return None
         smoke_s = self.smokes * (self.smoke_s or 0.0)
-        migrate_s = self.migrate_s + (self.command_s or 0.0)
-        return self.backup_s + migrate_s + self.start_s + smoke_s + self.watched_s
+        before_s = self.backup_s + self.migrate_s + (self.command_s or 0.0) + self.stop_s
+        return before_s + self.start_s + smoke_s + self.watched_s
 
     @property
     def spent_s(self) -> dict[str, float]:
@@ -86,7 +113,10 @@ class Rehearsal:
         spent: dict[str, float] = {}
         for step in self.steps:
             name = step.name
-            for migration in self.migrations:
+            for migration in (
+                *self.migrations,
+                *(self.contract.migrations if self.contract else ()),
+            ):
                 name = name.removesuffix(f" {migration.id}")
             if not name.startswith("smoke:"):
                 spent[name] = spent.get(name, 0.0) + step.duration_s
@@ -110,28 +140,50 @@ def as_data(found: Rehearsal) -> dict[str, Any]:
         "backup": found.backup,
         "version": found.version,
         "image_id": found.image_id,
-        "restore_s": round(found.restore_s, 3),
-        "migrations": [
-            {
-                "id": each.id,
-                "ok": each.ok,
-                "up_s": None if each.up_s is None else round(each.up_s, 3),
-                "locks": None if each.locks is None else [str(lock) for lock in each.locks],
-                "blocks": [lock.table for lock in each.blocking],
-                "problems": [{"code": p.code, "message": p.message} for p in each.problems],
-                "failed": each.failed or None,
-                "reversible": each.reversible,
-            }
-            for each in found.migrations
-        ],
-        "release_command_s": None if found.command_s is None else round(found.command_s, 3),
+        "services": list(found.services),
+        "left_out": list(found.left_out),
+        "restore_s": _rounded(found.restore_s),
+        "migrations": [_migration(each) for each in found.migrations],
+        "release_command_s": _rounded(found.command_s),
         "release_command_failed": found.command_failed or None,
-        "start_s": None if found.start_s is None else round(found.start_s, 3),
+        "start_s": _rounded(found.start_s),
         "unwell": found.unwell or None,
-        "smoke": None
-        if found.smoke is None
-        else [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in found.smoke.checks],
+        "smoke": _checks(found.smoke),
+        "contract": _contract(found.contract) if found.contract else None,
         "spent_s": {name: round(spent, 3) for name, spent in found.spent_s.items()},
         "forecast_s": None if found.forecast_s is None else round(found.forecast_s, 1),
         "way_back": found.way_back,
     }
+
+
+def _contract(found: Contract) -> dict[str, Any]:
+    return {
+        "ok": found.ok,
+        "migrations": [_migration(each) for each in found.migrations],
+        "closes": list(found.closes),
+        "failed": found.failed or None,
+        "smoke": _checks(found.smoke),
+    }
+
+
+def _migration(each: Rehearsed) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "ok": each.ok,
+        "up_s": _rounded(each.up_s),
+        "locks": None if each.locks is None else [str(lock) for lock in each.locks],
+        "blocks": [lock.table for lock in each.blocking],
+        "problems": [{"code": p.code, "message": p.message} for p in each.problems],
+        "failed": each.failed or None,
+        "reversible": each.reversible,
+    }
+
+
+def _checks(report: Report | None) -> list[dict[str, Any]] | None:
+    if report is None:
+        return None
+    return [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in report.checks]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

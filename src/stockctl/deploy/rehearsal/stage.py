@@ -1,4 +1,5 @@
-"""Where a rehearsal plays: the database's own image and the new release, in a project of their own.
+"""Where a rehearsal plays: the database's own image, the new release and what it depends on, in a
+project of their own.
 
 Its network is internal: nothing in it reaches the live services, or anybody outside. It has none of
 the live volumes and publishes no port.
@@ -6,109 +7,113 @@ the live volumes and publishes no port.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from stockctl.core.errors import (
-    DatabaseUnreachable,
-    Refused,
-    StockctlError,
-    ToolFailed,
-    Unhealthy,
-)
+from stockctl.core.errors import DatabaseUnreachable, StockctlError, ToolFailed, Unhealthy
+from stockctl.deploy import files
+from stockctl.deploy.health import wait_for_services
+from stockctl.deploy.rehearsal.cast import Cast, cast, document
+from stockctl.deploy.rehearsal.mounts import sources
 from stockctl.deploy.rehearsal.stand_in import NAME, official, plain, pointed, stand_in
 from stockctl.deploy.site import Site
 from stockctl.system import compose
 from stockctl.system.compose import Rendered, Stack
-from stockctl.system.http import Request, send
+from stockctl.system.container import Container
+from stockctl.system.http import Request, Response, send
 from stockctl.system.postgres import ClientTools, Database
 
-KEPT = (
-    "command", "entrypoint", "environment", "healthcheck", "image", "init", "read_only", "shm_size",
-    "tmpfs", "user", "working_dir",
-)  # fmt: skip
 FOLDER, LOCK = "rehearsal", "rehearsal.lock"
-START_S, TIDY_S, POLL_S = 300.0, 120.0, 0.2
+START_S, TIDY_S, POLL_S, LOG_LINES = 300.0, 120.0, 0.2, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The stack, and the services in it."""
+    """The stack, who is in it, and what is not as it is in the live one."""
 
     site: Site
     stack: Stack
-    database: str
-    web: str
+    cast: Cast
+    left_out: tuple[str, ...]
+
+    def containers(self, services: Collection[str]) -> tuple[Container, ...]:
+        """Those that have ended, too."""
+        found = self.site.engine.containers(self.stack.project)
+        return tuple(c for c in found if c.service in services)
 
     def address(self, service: str) -> str:
         """Of its container. Raises Unhealthy where it has ended."""
-        found = self.site.engine.containers(self.stack.project)
-        container = next((c for c in found if c.service == service), None)
+        container = next(iter(self.containers((service,))), None)
         where = self.site.engine.address(container.id) if container else None
-        if container is None or where is None or container.gave_up:
-            logs = self.site.engine.logs(container.id, 30) if container else ""
-            raise Unhealthy(f"{service} does not run in the rehearsal", details=logs)
+        if where is None:
+            raise Unhealthy(f"{service} does not run in the rehearsal")
         return where
 
+    def require_running(self, containers: Sequence[Container]) -> None:
+        """Raises Unhealthy with the last words of the first that has ended."""
+        ended = next((c for c in containers if c.gave_up), None)
+        if ended is not None:
+            raise Unhealthy(
+                f"{ended.service} does not run in the rehearsal: {ended.state}",
+                details=self.last_words((ended,)),
+            )
 
-def document(rendered: Rendered, database: str, web: str, image_id: str) -> dict[str, Any]:
-    """The compose file: two services, of each only what runs in it."""
-    services = rendered.document["services"]
-    kept: dict[str, Mapping[str, Any]] = {database: services[database]}
-    kept[web] = {**services[web], "image": image_id}
-    return {
-        "services": {
-            name: {key: value for key, value in service.items() if key in KEPT}
-            for name, service in kept.items()
-        },
-        "networks": {"default": {"internal": True}},
-    }
+    def last_words(self, containers: Sequence[Container]) -> str:
+        """What they wrote, each under its service's name."""
+        logs = ((c.service, self.site.engine.logs(c.id, LOG_LINES).rstrip()) for c in containers)
+        return "\n".join(f"{service}:\n{log}" for service, log in logs)
 
 
 @contextmanager
-def staged(site: Site, rendered: Rendered, image_id: str, server_version: str) -> Iterator[Stage]:
+def staged(
+    site: Site, rendered: Rendered, image_id: str, server_version: str | None
+) -> Iterator[Stage]:
     """For as long as the block runs; nothing is left of it then. `server_version`: of the backup's
-    server, for a database that is no compose service."""
+    server, for a database that is no compose service; None without a database."""
     project, folder = f"{site.environment.project}-rehearsal", site.directory / FOLDER
-    database, web = _database(site), site.service.web
-    if database == NAME:
+    database = _database(site)
+    if database == NAME and server_version is not None:
         rendered = _with_stand_in(site, rendered, server_version)
-    made = Rendered(document(rendered, database, web, image_id))
-    file = folder / "compose.json"
-    _clear(site, project, folder, (database, web))  # of one that was killed
+    who = cast(rendered, database, site.service.web, site.service.release)
+    made = document(rendered, who, image_id, sources(site.host, site.root, rendered))
+    _clear(site, project, folder)  # of one that was killed
     try:
-        site.host.write(file, made.to_bytes())
-        yield Stage(site, Stack(project, file), database, web)
+        placed, parcels = files.placed(site, made.rendered, folder / "files")
+        files.deliver(site, parcels)
+        file = folder / "compose.json"
+        site.host.write(file, placed.to_bytes())
+        yield Stage(site, Stack(project, file), who, made.left_out)
     finally:
         with site.progress.step("take away"):
-            _clear(site, project, folder, (database, web))
+            _clear(site, project, folder)
 
 
-def _database(site: Site) -> str:
-    """The compose service that it runs in. Raises Refused without a database."""
+def _database(site: Site) -> str | None:
+    """The compose service that it runs in."""
     settings = site.environment.database
-    if settings is None:
-        name = site.environment.name
-        raise Refused(f"{name} has no database: there is nothing to rehearse a deploy on")
-    return settings.service or NAME
+    return (settings.service or NAME) if settings is not None else None
 
 
 def _with_stand_in(site: Site, rendered: Rendered, server_version: str) -> Rendered:
-    """With one more service, and the web service asking it."""
-    settings, web, live = site.environment.database, site.service.web, site.database
+    """With one more service, and all others asking it."""
+    settings, live = site.environment.database, site.database
     assert settings is not None and live is not None
     services = rendered.document["services"]
-    image = settings.image or official(server_version)
-    changed = {NAME: stand_in(image, live.dsn), web: pointed(services[web], live.dsn)}
-    return Rendered({**rendered.document, "services": {**services, **changed}})
+    changed = {name: pointed(service, live.dsn) for name, service in services.items()}
+    changed[NAME] = stand_in(settings.image or official(server_version), live.dsn)
+    return Rendered({**rendered.document, "services": changed})
 
 
-def _clear(site: Site, project: str, folder: Path, services: Sequence[str]) -> None:
+def _clear(site: Site, project: str, folder: Path) -> None:
+    """By what the engine has of it: the compose file may have been another one then."""
     try:
-        site.host.run(compose.erase(project, services), timeout_s=TIDY_S)
+        services = {c.service for c in site.engine.containers(project)}
+        site.host.run(compose.erase(project, sorted(services)), timeout_s=TIDY_S)
+        found = site.host.run(compose.volumes(project), timeout_s=TIDY_S).stdout.split()
+        if found:
+            site.host.run(compose.remove_volumes(found), timeout_s=TIDY_S)
         site.host.remove(folder)
     except StockctlError as error:
         site.progress.warn(f"something of a rehearsal is left, the project {project}: {error}")
@@ -117,18 +122,19 @@ def _clear(site: Site, project: str, folder: Path, services: Sequence[str]) -> N
 def start_database(stage: Stage) -> Database:
     """Another server of the same image and with the same password, empty. Raises Unhealthy,
     DatabaseUnreachable, ToolFailed where its image is not to be had."""
-    site = stage.site
-    assert site.database is not None
+    site, name = stage.site, stage.cast.database
+    assert site.database is not None and name is not None
     try:
-        site.host.run(stage.stack.start((stage.database,)), timeout_s=START_S)
+        site.host.run(stage.stack.start((name,)), timeout_s=START_S)
     except ToolFailed as error:
-        if stage.database == NAME:
+        if name == NAME:
             error.hint = "database.image names the image of the server that is started for it."
         raise
-    tools = ClientTools(prefix=compose.enter(stage.stack.project, stage.database))
+    tools = ClientTools(prefix=compose.enter(stage.stack.project, name))
     until = site.clock.monotonic() + site.environment.deploy.health_timeout
     while True:
-        inside = plain(site.database.dsn, stage.address(stage.database))
+        stage.require_running(stage.containers((name,)))
+        inside = plain(site.database.dsn, stage.address(name))
         host, port = site.host.reach(inside.host, inside.port)
         database = Database(replace(inside, host=host, port=port), tools)
         try:
@@ -140,34 +146,63 @@ def start_database(stage: Stage) -> Database:
         site.clock.sleep(POLL_S)
 
 
+def start_beside(stage: Stage) -> None:
+    """The long-lived services that the release depends on, as far as their health checks want.
+    One that ends well has done its work. Raises Unhealthy."""
+    site, names = stage.site, stage.cast.beside
+    try:
+        site.host.run(stage.stack.start_in_order(names), timeout_s=START_S)
+    except ToolFailed as error:
+        words = stage.last_words(stage.containers(names))
+        details = "\n".join(filter(None, (error.details, words)))
+        raise Unhealthy(f"{', '.join(names)} cannot be started", details=details) from error
+    wait_for_services(site, stage.stack.project, names)
+    found = stage.containers(names)
+    stage.require_running([c for c in found if not (c.status == "exited" and c.exit_code == 0)])
+
+
 def run_once(stage: Stage, argv: Sequence[str]) -> None:
     """In the new image, beside the database. Raises ToolFailed, DeadlineExceeded after
     `deploy.release_timeout`; what is left of it then goes with the stack."""
     site, name = stage.site, f"{stage.stack.project}-release-command"
     timeout_s = site.environment.deploy.release_timeout
-    site.host.run(stage.stack.once(stage.web, name, argv), timeout_s=timeout_s)
+    site.host.run(stage.stack.once(stage.cast.web, name, argv), timeout_s=timeout_s)
 
 
 def start_release(stage: Stage) -> str:
-    """Where the new release answers, once it is well. Raises Unhealthy."""
-    site = stage.site
-    site.host.run(stage.stack.start((stage.web,)), timeout_s=START_S)
+    """Where the new release answers, once it is well by the measure of a deploy: its health check
+    answers, and every released service runs and has passed the check that it may have. Raises
+    Unhealthy."""
+    site, names = stage.site, stage.cast.released
+    site.host.run(stage.stack.start(names), timeout_s=START_S)
     until = site.clock.monotonic() + site.environment.deploy.health_timeout
     while True:
-        host, port = site.host.reach(stage.address(stage.web), site.service.port)
+        found = stage.containers(names)
+        stage.require_running(found)
+        host, port = site.host.reach(stage.address(stage.cast.web), site.service.port)
         url = f"http://{host}:{port}"
         answer = send(Request("GET", url + site.service.health), timeout_s=5.0)
-        if answer.status == 200:
+        well = {c.service for c in found if c.status == "running" and c.health in (None, "healthy")}
+        if answer.status == 200 and well == set(names):
             return url
         if site.clock.monotonic() > until:
-            came = answer.failure or f"{answer.status} {answer.text()[:200]}"
-            raise Unhealthy(
-                f"the new release does not become healthy on the copy: {came}",
-                details=_last_words(stage),
-            )
+            raise _unwell(stage, answer, found, well)
         site.clock.sleep(POLL_S)
 
 
-def _last_words(stage: Stage) -> str:
-    found = stage.site.engine.containers(stage.stack.project)
-    return "\n".join(stage.site.engine.logs(c.id, 20) for c in found if c.service == stage.web)
+def _unwell(
+    stage: Stage, answer: Response, found: Sequence[Container], well: Collection[str]
+) -> Unhealthy:
+    came = answer.failure or f"{answer.status} {answer.text()[:200]}"
+    others = "".join(f"; {c.service}: {c.state}" for c in found if c.service not in well)
+    return Unhealthy(
+        f"the new release does not become healthy on the copy: {came}{others}",
+        details=stage.last_words(found),
+    )
+
+
+def stop_release(stage: Stage) -> None:
+    """As a deploy with `recreate` stops the one before."""
+    stop_s = stage.site.environment.deploy.stop_timeout
+    command = stage.stack.stop(stop_s, stage.cast.released)
+    stage.site.host.run(command, timeout_s=START_S + stop_s)

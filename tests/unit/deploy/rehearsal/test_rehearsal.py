@@ -12,56 +12,9 @@ from stockctl.core.progress import StepEnded
 from stockctl.core.report import Check, Report, Severity
 from stockctl.core.secret import Secret
 from stockctl.db.proof.nouns import Problem, TableLock
-from stockctl.deploy.rehearsal.report import Rehearsal, Rehearsed, as_data
-from stockctl.deploy.rehearsal.stage import document
+from stockctl.deploy.rehearsal.report import Contract, Rehearsal, Rehearsed, as_data
 from stockctl.deploy.rehearsal.stand_in import official, plain, pointed, stand_in
-from stockctl.system.compose import Rendered
 from stockctl.system.postgres import Dsn
-
-LIVE = {
-    "name": "shop-prod",
-    "services": {
-        "postgres": {
-            "image": "postgres:16",
-            "environment": {"POSTGRES_PASSWORD": "x"},
-            "volumes": [{"type": "volume", "source": "data", "target": "/var/lib/postgresql"}],
-            "ports": [{"published": "5432", "target": 5432}],
-            "networks": {"shared": None},
-            "shm_size": "256m",
-            "container_name": "shop-db",
-        },
-        "app": {
-            "image": "shop:v1",
-            "environment": {"DATABASE_URL": "postgresql://a@postgres/d"},
-            "depends_on": {"postgres": {"condition": "service_healthy"}, "redis": {}},
-            "network_mode": "host",
-            "volumes": [{"type": "bind", "source": "/srv/uploads", "target": "/uploads"}],
-            "restart": "always",
-            "labels": {"traefik.enable": "true"},
-        },
-        "redis": {"image": "redis"},
-    },
-    "volumes": {"data": {"name": "data", "external": True}},
-    "networks": {"shared": {"external": True}},
-}
-
-
-def test_nothing_of_the_live_system_is_in_it() -> None:
-    made = document(Rendered(LIVE), "postgres", "app", "sha256:2")
-    assert made == {
-        "services": {
-            "postgres": {
-                "image": "postgres:16",
-                "environment": {"POSTGRES_PASSWORD": "x"},
-                "shm_size": "256m",
-            },
-            "app": {
-                "image": "sha256:2",
-                "environment": {"DATABASE_URL": "postgresql://a@postgres/d"},
-            },
-        },
-        "networks": {"default": {"internal": True}},
-    }
 
 
 def problem(code: str) -> Problem:
@@ -79,9 +32,9 @@ SMOKE = Report((Check("health", True),))
 
 def rehearsal(*migrations: Rehearsed, smoke: Report = SMOKE, unwell: str = "") -> Rehearsal:
     return Rehearsal(
-        backup="b1",
         version="v2",
         image_id="sha256:2",
+        backup="b1",
         restore_s=9.0,
         migrations=migrations,
         start_s=2.0,
@@ -105,6 +58,7 @@ def test_the_forecast_is_what_a_deploy_does_one_after_the_other() -> None:
     migrator = replace(found, command_s=1.5)
     assert migrator.forecast_s == 9.7 + 1.5
     assert replace(found, command_failed="no").forecast_s is None
+    assert replace(found, stop_s=3.0).forecast_s == 9.7 + 3.0
     rolling = replace(found, smokes=2, watched_s=35.0)
     assert rolling.forecast_s == 9.7 + 0.5 + 35.0
 
@@ -118,6 +72,19 @@ def test_what_is_not_ready_has_no_forecast() -> None:
         rehearsal(GOOD, unwell="it ended"),
     ):
         assert (found.ok, found.forecast_s) == (False, None)
+
+
+def test_a_contract_migration_that_does_not_work_does_not_stop_the_deploy() -> None:
+    broken = Report((Check("health", False),))
+    for later in (
+        Contract((FAILED,), ("r0001",)),
+        Contract((GOOD,), (), smoke=broken),
+        Contract((), (), failed="the ledger and the files differ"),
+    ):
+        found = replace(rehearsal(GOOD), contract=later)
+        assert (later.ok, found.ok, found.forecast_s) == (False, True, 6.7)
+        assert as_data(found)["contract"]["ok"] is False
+    assert Contract((GOOD,), (), smoke=SMOKE).ok
 
 
 def test_what_a_rollback_will_be_able_to_do() -> None:
@@ -178,5 +145,7 @@ def test_where_its_own_seconds_went() -> None:
     both = tuple(Rehearsed(each, 1.0, ()) for each in ("0013_a", "0014_b"))
     ended = (("restore", 41.0), ("apply 0013_a", 1.0), ("apply 0014_b", 2.5), ("smoke: x", 0.2))
     steps = tuple(StepEnded(name, seconds, True) for name, seconds in (*ended, ("smoke", 0.3)))
-    found = Rehearsal("b", "v2", "sha256:2", 41.0, both, steps=steps)
-    assert found.spent_s == {"restore": 41.0, "apply": 3.5, "smoke": 0.3}
+    later = Contract((Rehearsed("0015_c", 1.0, ()),), ())
+    steps += (StepEnded("apply 0015_c", 1.0, True),)
+    found = Rehearsal("v2", "sha256:2", migrations=both, contract=later, steps=steps)
+    assert found.spent_s == {"restore": 41.0, "apply": 4.5, "smoke": 0.3}

@@ -44,11 +44,12 @@ class Stage:
         return tuple(c for c in found if c.service in services)
 
     def address(self, service: str) -> str:
-        """Of its container. Raises Unhealthy where it has ended."""
-        container = next(iter(self.containers((service,))), None)
-        where = self.site.engine.address(container.id) if container else None
+        """Of its container. Raises Unhealthy, with its last words, where it has ended."""
+        found = self.containers((service,))
+        where = self.site.engine.address(found[0].id) if found else None
         if where is None:
-            raise Unhealthy(f"{service} does not run in the rehearsal")
+            said = f"{service} does not run in the rehearsal"
+            raise Unhealthy(said, details=self.last_words(found))
         return where
 
     def require_running(self, containers: Sequence[Container]) -> None:

@@ -30,6 +30,13 @@ SELECT (SELECT max(id) FROM instagram_sources), (SELECT max(id) FROM users),
        repeat('a caption that repeats ', 9) || md5(n::text) || md5('a' || n)
   FROM generate_series(1, {rows}) AS n
 """
+PARTS = {  # of the forecast, and the steps of a deploy with `recreate`
+    "backup": ("backup",),
+    "migrations": ("migrate",),
+    "stop, start": ("replace", "healthy"),
+    "smoke": ("smoke",),
+    "(nothing)": ("gates", "services", "files"),
+}
 INDEX = "CREATE INDEX idx_bench ON instagram_items (caption);"
 
 
@@ -70,9 +77,16 @@ def measure(project: StagingProject, size_mb: int) -> None:
     for name, spent in found["spent_s"].items():
         print(f"  {name:<16}{spent:6.1f}")
     _, done = seconds(project, "deploy", "staging", "--tag", "v2", "--json")
-    steps = {each["name"]: each["duration_s"] for each in done.data["data"]["release"]["steps"]}
+    steps: dict[str, float] = {}
+    for each in done.data["data"]["release"]["steps"]:
+        name = each["name"].partition(":")[0]
+        steps[name] = steps.get(name, 0.0) + each["duration_s"]
     took = done.data["duration_s"] - steps.get("image", 0.0)
     forecast = found["forecast_s"]
+    print(f"{'':<16}forecast  deploy")
+    for name, done_by in PARTS.items():
+        foreseen = sum(found["forecast"].get(part, 0.0) for part in name.split(", "))
+        print(f"  {name:<14}{foreseen:8.1f}{sum(steps.get(step, 0.0) for step in done_by):8.1f}")
     print(f"forecast       {forecast:6.1f} s")
     print(f"the deploy     {took:6.1f} s without its image")
     print(f"forecast/deploy {forecast / took:5.2f}")

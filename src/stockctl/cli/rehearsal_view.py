@@ -35,6 +35,8 @@ def show(session: Session, found: Rehearsal) -> None:
         line("this release is not ready: do not deploy it", style="bold red")
     else:
         took = format_duration(found.forecast_s)
+        parts = ", ".join(f"{name} {format_duration(s)}" for name, s in found.forecast.items())
+        line(f"forecast   {parts}")
         line(f"the deploy will take about {took}, without building the image", style="green")
 
 

@@ -94,17 +94,26 @@ class Rehearsal:
         return migrated and not self.stuck and (self.smoke is None or self.smoke.ok)
 
     @property
-    def migrate_s(self) -> float:
-        return sum(each.up_s or 0.0 for each in self.migrations)
+    def forecast(self) -> dict[str, float]:
+        """The seconds of the deploy, one after the other, from the backup to the last smoke check,
+        without building the image; nothing where it is not ready."""
+        if self.start_s is None or not self.ok:
+            return {}
+        parts = {
+            "backup": self.backup_s,
+            "migrations": sum(each.up_s or 0.0 for each in self.migrations),
+            "release command": self.command_s or 0.0,
+            "stop": self.stop_s,
+            "start": self.start_s,
+            "smoke": self.smokes * (self.smoke_s or 0.0),
+            "watch": self.watched_s,
+        }
+        return {name: seconds for name, seconds in parts.items() if seconds}
 
     @property
     def forecast_s(self) -> float | None:
-        """The deploy, from the backup to the last smoke check, without building the image."""
-        if self.start_s is None or not self.ok:
-            return None
-        smoke_s = self.smokes * (self.smoke_s or 0.0)
-        before_s = self.backup_s + self.migrate_s + (self.command_s or 0.0) + self.stop_s
-        return before_s + self.start_s + smoke_s + self.watched_s
+        """All of it; None where there is none."""
+        return sum(self.forecast.values()) if self.forecast else None
 
     @property
     def spent_s(self) -> dict[str, float]:
@@ -151,6 +160,7 @@ def as_data(found: Rehearsal) -> dict[str, Any]:
         "smoke": _checks(found.smoke),
         "contract": _contract(found.contract) if found.contract else None,
         "spent_s": {name: round(spent, 3) for name, spent in found.spent_s.items()},
+        "forecast": {name: round(part, 3) for name, part in found.forecast.items()},
         "forecast_s": None if found.forecast_s is None else round(found.forecast_s, 1),
         "way_back": found.way_back,
     }

@@ -55,6 +55,7 @@ def test_the_forecast_is_what_a_deploy_does_one_after_the_other() -> None:
     assert found.ok
     assert found.forecast_s == 4.0 + 3.2 + 2.0 + 0.5
     assert as_data(found)["forecast_s"] == 9.7
+    assert found.forecast == {"backup": 4.0, "migrations": 3.2, "start": 2.0, "smoke": 0.5}
     migrator = replace(found, command_s=1.5)
     assert migrator.forecast_s == 9.7 + 1.5
     assert replace(found, command_failed="no").forecast_s is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -94,6 +95,21 @@ def test_what_is_written_is_read(store: Store) -> None:
         assert file.read(100) == b"wo"
     assert store.size("a.dump") == 6
     assert store.get("a.dump") == b"onetwo"
+
+
+def test_the_room_there_is_known_but_of_a_bucket(store: Store, tmp_path: Path) -> None:
+    disk = store.disk()
+    if isinstance(store, S3Store):
+        assert disk is None
+        return
+    assert disk is not None
+    free = shutil.disk_usage(tmp_path).free  # others write to it meanwhile
+    assert abs(disk.free_bytes - free) < max(free * 0.2, 1 << 30)
+    folder = tmp_path / ("deep" if isinstance(store, SftpStore) else "store")
+    folder.rename(tmp_path / "away")
+    before_it_is_made = store.disk()
+    assert before_it_is_made is not None
+    assert before_it_is_made.id == disk.id
 
 
 def test_an_object_is_not_there_before_commit(store: Store) -> None:

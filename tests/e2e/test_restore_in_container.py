@@ -68,6 +68,11 @@ def test_extensions_and_privileges_come_back_through_the_container(served: Stagi
     assert served.psql(LOOK) == THERE
     served.ok("backup", "create", "staging")
     served.psql("DROP TABLE item")
+    plan = served.ok("backup", "restore", "staging", "--plan", "--json").data["data"]["planned"]
+    copy, saved, *_dump = plan["room"]
+    assert copy["folder"] == served.psql("SHOW data_directory")
+    assert copy["free_bytes"] > 0
+    assert (copy["what"], saved["what"]) == ("the copy", "the safety backup")
     restore = ("backup", "restore", "staging", "--backup", "latest", "--skip-backup", "--yes")
     served.ok(*restore)
     assert served.psql(LOOK) == THERE

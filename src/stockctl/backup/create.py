@@ -18,6 +18,7 @@ from stockctl.backup.clients import matching
 from stockctl.backup.describe import Description, beside, described
 from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, lock_tables, snapshot
 from stockctl.backup.manifest import Backup, new_id, parse_name
+from stockctl.backup.room import backup_share, last_backup, require_room
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import recover
 from stockctl.backup.verify import check_bytes
@@ -59,15 +60,18 @@ def create(
 ) -> Backup:
     """Makes a backup and returns it once it is verified and listed.
 
-    Whatever happens before that leaves nothing that is listed. Raises Locked, ToolFailed,
-    StoreFailed, DatabaseFailed, ConfigurationError.
+    Whatever happens before that leaves nothing that is listed. Raises Locked, Refused where by the
+    last one it will not fit, ToolFailed, StoreFailed, DatabaseFailed, ConfigurationError.
     """
     load_recipients(options.recipients)  # before anything is begun
     _require_name(options.environment)
     with locked(store, options.environment, host, directory, options.lock_holder):
         _tidy(database, store, options.environment, progress)
         began_s = clock.monotonic()
+        before = last_backup(store, options.environment, database.dsn.database)
         with snapshot(database) as taken:
+            sizes = (taken.database_bytes, taken.table_bytes)
+            require_room((backup_share(store, "the backup", before, *sizes),))
             draft = _draft(options, database, taken, store, clock.now())
             database = matching(host, database, "pg_dump", taken.major)
             with progress.step("snapshot") as step:

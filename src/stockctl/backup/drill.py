@@ -14,6 +14,7 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.properties import Properties, describe
 from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import Restorer, choose_restorer
+from stockctl.backup.room import copy_share, require_room
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import Mark, create_copy, free_name, maintenance, recover
 from stockctl.backup.way import Way, choose_way
@@ -109,9 +110,9 @@ def _fitting(
         with maintenance(scratch.database) as connection:
             preflight.require_server(connection, backup)
             database = preflight.with_tools(connection, scratch.database, host)
-            room = preflight.look_for_room(connection, scratch.database, host)
-            preflight.require_room(room, backup.database_bytes)
-            way = choose_way(backup, database, host, directory, room)
+            copy = copy_share(connection, backup, scratch.database, host)
+            require_room((copy,))
+            way = choose_way(backup, database, host, directory, copy)
             whose = "an embedded" if scratch.own else "the environment's own"
             major = connection.info.server_version // 10000
             on = f"{whose} PostgreSQL {major}, {counted(way.jobs, 'job')}"

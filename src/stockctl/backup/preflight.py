@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stockctl.backup.archive import Contents
@@ -16,9 +14,7 @@ from stockctl.backup.properties import Properties
 from stockctl.backup.publications import of_everything, of_schemas
 from stockctl.backup.restorer import AFTER_ROWS, is_superuser, needing_superuser
 from stockctl.core.errors import Refused
-from stockctl.core.units import format_size
 from stockctl.system.host import Host
-from stockctl.system.inside import look_inside
 from stockctl.system.postgres import Database, errors
 
 if TYPE_CHECKING:
@@ -29,19 +25,6 @@ _UNTRUSTED = """
 SELECT DISTINCT name FROM pg_available_extension_versions
 WHERE superuser AND NOT trusted AND name = ANY(%s)
 """
-# An empty place is the data directory's; only some roles may see where that is.
-_WHERE = """
-SELECT coalesce(nullif(pg_tablespace_location(t.oid), ''), s.setting) FROM pg_settings s
-LEFT JOIN pg_tablespace t ON spcname = %s WHERE name = 'data_directory'
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Bytes that are free where the server has its data; None where nobody can tell."""
-
-    free_bytes: int | None
-    folder: str
 
 
 def require_server(connection: Connection[Any], backup: Backup) -> None:
@@ -88,37 +71,6 @@ def require_roles(
             hint="CREATE ROLE … first, then restore again.",
         )
     return absent
-
-
-def require_room(room: Room, needed_bytes: int) -> None:
-    """Raises Refused when the copy will not fit beside what is there."""
-    if room.free_bytes is not None and room.free_bytes < needed_bytes * 1.1:
-        raise Refused(
-            f"too little disk: the copy needs about {format_size(needed_bytes * 1.1)}, and"
-            f" {format_size(room.free_bytes)} are free in {room.folder}",
-            hint="Make room: drop databases that earlier restores kept, or grow the disk.",
-        )
-
-
-def look_for_room(
-    connection: Connection[Any], database: Database, host: Host, tablespace: str = "pg_default"
-) -> Room:
-    """Asks the container, or this machine where the server is on it."""
-    with errors("ask where the data is"):
-        row = connection.execute(_WHERE, (tablespace,)).fetchone()
-    if row is None:
-        return Room(None, "")
-    folder = str(row[0])
-    if database.tools.prefix:
-        found = look_inside(host, database.tools.prefix, folder).asked
-        return Room(found.free if found else None, folder)
-    here = database.dsn.host.startswith("/") or database.dsn.host in ("localhost", "127.0.0.1")
-    if here and host.engine is None:
-        try:
-            return Room(shutil.disk_usage(folder).free, folder)
-        except OSError:  # in a container, or closed to us
-            pass
-    return Room(None, folder)
 
 
 def with_tools(connection: Connection[Any], database: Database, host: Host) -> Database:

@@ -18,6 +18,8 @@ from stockctl.backup.manifest import Backup
 from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
 from stockctl.backup.restorer import is_superuser
+from stockctl.backup.room import Share, backup_share, copy_share, require_room
+from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import free_name, kept, maintenance
 from stockctl.backup.way import Way, choose_way
 from stockctl.core.errors import Refused
@@ -35,6 +37,9 @@ WHERE datname = current_database() AND subenabled
 """
 
 
+_LESS = "Without the safety backup, which what is live outlives all the same: --skip-backup."
+
+
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
     """What a restore would do, and what it would lose.
@@ -44,7 +49,8 @@ class RestorePlan:
     nobody in, or is not there: then `previous_database` is None too, and `roles` are created.
     `kept_before` are the replaced databases of earlier restores; they take disk, nothing else.
     `warnings` name what the live database has and the restored one will lack.
-    `trusted`: restored as the owner, even if that is a superuser.
+    `trusted`: restored as the owner, even if that is a superuser. `room`: what will be
+    written where.
     """
 
     backup: Backup
@@ -59,6 +65,7 @@ class RestorePlan:
     roles: tuple[Role, ...] = ()
     trusted: bool = False
     warnings: tuple[str, ...] = ()
+    room: tuple[Share, ...] = ()
 
     @property
     def live_rows(self) -> int | None:
@@ -96,9 +103,11 @@ def plan_restore(
     host: Host,
     directory: Path,
     options: RestoreOptions = RestoreOptions(),
+    saved_into: Store | None = None,
 ) -> RestorePlan:
-    """Looks, changes nothing; `contents` are from `verify.peek`. Raises Refused for what would fail
-    later, ToolFailed, DatabaseFailed, DatabaseUnreachable."""
+    """Looks, changes nothing; `contents` are from `verify.peek`, `saved_into` is the store for a
+    backup of what is live, if one comes first. Raises Refused for what would fail later,
+    ToolFailed, DatabaseFailed, DatabaseUnreachable, StoreFailed."""
     name = database.dsn.database
     with maintenance(database) as connection:
         if not options.trusted:
@@ -109,8 +118,23 @@ def plan_restore(
         database = preflight.with_tools(connection, database, host)
         wanted = live or from_manifest(backup, name)
         roles = preflight.require_roles(connection, backup, wanted) if live is None else ()
-        room = preflight.look_for_room(connection, database, host, wanted.tablespace)
-        preflight.require_room(room, backup.database_bytes)
+        live_bytes = _bytes(connection, name) if live else 0
+        copy = copy_share(connection, backup, database, host, wanted.tablespace)
+        saved: tuple[Share, ...] = ()
+        if live and saved_into:
+            what = "the safety backup"
+            saved = (backup_share(saved_into, what, backup, live_bytes, live_bytes),)
+        require_room((copy, *saved), _LESS if saved else "")
+        way = choose_way(
+            backup,
+            database,
+            host,
+            directory,
+            copy,
+            *saved,
+            jobs=options.jobs,
+            streamed=options.streamed,
+        )
         inside = _inside(database) if live and live.allows_connections else None
         trusted = options.trusted
         warnings = [*_dated(backup, now), *_of_contents(connection, contents, backup, name)]
@@ -123,20 +147,13 @@ def plan_restore(
             previous_database=free_name(connection, name, "before", now) if live else None,
             lost_window_s=(now - backup.created_at).total_seconds(),
             live=inside[0] if inside else None,
-            live_bytes=_bytes(connection, name) if live else 0,
+            live_bytes=live_bytes,
             kept_before=kept(connection, name),
-            way=choose_way(
-                backup,
-                database,
-                host,
-                directory,
-                room,
-                jobs=options.jobs,
-                streamed=options.streamed,
-            ),
+            way=way,
             roles=roles,
             trusted=trusted,
             warnings=tuple(warnings),
+            room=(copy, *saved, *way.written),
         )
 
 

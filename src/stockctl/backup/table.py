@@ -22,6 +22,7 @@ from stockctl.backup.privileges import give_table
 from stockctl.backup.properties import describe
 from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import choose_restorer
+from stockctl.backup.room import Share, require_room, table_share
 from stockctl.backup.stores.base import Store
 from stockctl.backup.swap import Mark, create_copy, free_name, maintenance, recover
 from stockctl.backup.way import Way
@@ -71,6 +72,15 @@ def choose_table(backup: Backup, wanted: str) -> str:
     )
 
 
+def plan_table(backup: Backup, table: str, database: Database, *, host: Host) -> tuple[Share, ...]:
+    """What will be written where. Raises Refused where it does not fit, DatabaseUnreachable."""
+    with maintenance(database) as connection, database.connect() as inside:
+        like = describe(connection, database.dsn.database)
+        rows = table_share(connection, inside, backup, table, database, host, like.tablespace)
+    require_room((rows,))
+    return (rows,)
+
+
 def restore_table(
     backup: Backup,
     table: str,
@@ -93,6 +103,7 @@ def restore_table(
         with maintenance(database) as connection:
             preflight.require_server(connection, backup)
             database = preflight.with_tools(connection, database, host)
+        plan_table(backup, table, database, host=host)
         # What the others have in it only passes by, and that it can while it is decoded.
         with source_of(backup, store, identities, Way(1), database, host, progress) as source:
             preflight.require_no_superuser(source.contents, rows_only=True)

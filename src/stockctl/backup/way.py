@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stockctl.backup.manifest import Backup
-from stockctl.backup.preflight import Room
+from stockctl.backup.room import Share, dump_share, fits
 from stockctl.core.units import format_size
+from stockctl.system.disk import Disk, disk_of
 from stockctl.system.host import Host
 from stockctl.system.inside import look_inside
 from stockctl.system.postgres import Database
 
 _MOST_JOBS = 4
-_SLACK = 1.05
 # Decoding less takes no time, and it is good to know that all is well before anything is made.
 _LEAST_BYTES = 64 << 20
 _ONE_TABLE = 0.8  # of all rows
@@ -25,11 +24,13 @@ _ONE_TABLE = 0.8  # of all rows
 class Way:
     """`folder`: where the dump is decoded to first, beside pg_restore, so that `jobs` restore
     tables at once. None: rows go in while they are decoded, and jobs make what follows them.
-    `why` is what keeps from decoding it first, where nothing else speaks against it."""
+    `why` is what keeps from decoding it first, where nothing else speaks against it. `written` is
+    the decoded dump, where there will be one."""
 
     jobs: int
     folder: str | None = None
     why: str = ""
+    written: tuple[Share, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ class _Place:
 
     processors: int
     folder: str | None = None
-    free_bytes: int = 0
-    with_copy: bool = False  # on the disk that the copy goes to
+    disk: Disk | None = None
     why: str = ""
 
 
@@ -48,25 +48,24 @@ def choose_way(
     database: Database,
     host: Host,
     directory: Path,
-    room: Room,
-    *,
+    copy: Share,
+    *others: Share,
     jobs: int | None = None,
     streamed: bool | None = None,
 ) -> Way:
     """`jobs` None: as many as there are processors, four at most. `streamed` None: where it is
-    worth it, or where the decoded dump has no room. `room` is the server's."""
-    place = _look(database, host, directory, room)
+    worth it, or where the decoded dump has no room besides `copy` and what else is written."""
+    place = _look(database, host, directory, copy)
     jobs = jobs or min(_MOST_JOBS, place.processors)
     if streamed or (streamed is None and (jobs == 1 or worth_it(backup, jobs))):
         return Way(jobs)
-    size = (backup.dump_bytes or backup.database_bytes) * _SLACK
-    needed = size + (backup.database_bytes if place.with_copy else 0)
     if place.folder is None:
         return Way(jobs, why=place.why)
-    if place.free_bytes < needed:
-        free = format_size(place.free_bytes)
+    dump = dump_share(backup, place.folder, place.disk)
+    if not fits((dump, copy, *others)):
+        free = format_size(place.disk.free_bytes if place.disk else 0)
         return Way(jobs, why=f"{free} free in {place.folder}, too little for the decoded dump")
-    return Way(jobs, place.folder)
+    return Way(jobs, place.folder, written=(dump,))
 
 
 def worth_it(backup: Backup, jobs: int) -> bool:
@@ -80,23 +79,16 @@ def worth_it(backup: Backup, jobs: int) -> bool:
     )
 
 
-def _look(database: Database, host: Host, directory: Path, room: Room) -> _Place:
+def _look(database: Database, host: Host, directory: Path, copy: Share) -> _Place:
     if database.tools.prefix:
-        inside = look_inside(host, database.tools.prefix, room.folder)
+        inside = look_inside(host, database.tools.prefix, copy.folder)
         if (found := inside.temporary) is None:
             return _Place(inside.processors, why="the container has no folder for the decoded dump")
-        shared = found.shares(inside.asked)
-        return _Place(inside.processors, found.path, found.free, with_copy=shared)
+        # What is between (overlay2) has a number of its own, and df says the same of both.
+        shared = copy.disk is not None and found.shares(inside.asked)
+        of = copy.disk.id if copy.disk and shared else f"{host.name} {found.path}"
+        return _Place(inside.processors, found.path, Disk(of, found.free))
     processors = os.cpu_count() or 1
     if host.engine is not None:
         return _Place(processors, why="the environment's folder is on another machine")
-    there = next(each for each in (directory, *directory.parents) if each.exists())
-    shared = room.free_bytes is not None and _device(Path(room.folder)) == _device(there)
-    return _Place(processors, str(directory), shutil.disk_usage(there).free, with_copy=shared)
-
-
-def _device(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_dev
-    except OSError:  # closed to us
-        return None
+    return _Place(processors, str(directory), disk_of(host, directory, made=False))

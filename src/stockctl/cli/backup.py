@@ -32,7 +32,7 @@ app = group(
     app,
     "create",
     example='stockctl backup create prod --label "before the move"',
-    exits=(3, 5, 6, 7, 8),
+    exits=(3, 4, 5, 6, 7, 8),
 )
 def create(
     session: Session,

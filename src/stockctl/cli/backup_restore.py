@@ -9,13 +9,11 @@ import typer
 from stockctl.cli.backup import app
 from stockctl.cli.backup_view import choose_backup
 from stockctl.cli.guard import Confirm, Plan, SkipBackup, Yes, confirm
+from stockctl.cli.restore_view import planned, show_restore_plan, show_room
 from stockctl.cli.session import Result, Session
 from stockctl.cli.verb import verb
 from stockctl.cli.wiring import Opened, open_environment
 from stockctl.core.errors import UsageError
-from stockctl.core.units import format_duration, format_size
-
-SHOWN_TABLES = 8
 
 if TYPE_CHECKING:
     from stockctl.backup.archive import Contents
@@ -114,10 +112,11 @@ def _whole(
             host=client_host(opened.host, database),
             directory=opened.directory,
             options=options,
+            saved_into=opened.store() if safety else None,
         )
-        _show_restore_plan(session, todo, safety=safety)
+        show_restore_plan(session, todo, safety=safety)
         if plan:
-            return Result({"planned": _planned(todo)})
+            return Result({"planned": planned(todo)})
         _confirm(session, opened, todo, given, yes=yes)
         done = restore_over(
             opened.environment,
@@ -169,76 +168,29 @@ def _one_table(
     yes: bool,
 ) -> Result:
     from stockctl.backup.preflight import require_no_superuser
-    from stockctl.backup.table import choose_table
+    from stockctl.backup.room import data_of
+    from stockctl.backup.table import choose_table, plan_table
     from stockctl.deploy.safety import bring_table_back
+    from stockctl.system.clients_here import client_host
 
     environment, table = opened.environment, choose_table(backup, wanted)
     require_no_superuser(contents, rows_only=True)
     rows = dict(backup.fingerprint)[table]
     session.output.note(f"restore   {table} of {backup.id}: {rows} rows, as {table}_restored")
-    if plan:
-        return Result({"planned": {"backup": backup.id, "table": table, "rows": rows}})
-    what = f"add a table {table}_restored"
-    confirm(session, environment.name, what, protected=environment.protected, given=given, yes=yes)
     with opened.database() as database:
+        room = plan_table(backup, table, database, host=client_host(opened.host, database))
+        show_room(session, room)
+        if plan:
+            todo = {"backup": backup.id, "table": table, "rows": rows, "room": data_of(room)}
+            return Result({"planned": todo})
+        what, protected = f"add a table {table}_restored", environment.protected
+        confirm(session, environment.name, what, protected=protected, given=given, yes=yes)
         done = bring_table_back(
             environment, backup, table, database, source, opened.journal, session.progress()
         )
     session.output.line(f"{done.restored} is there, with {done.rows} rows", style="green")
     data = {"id": done.backup_id, "table": done.table, "as": done.restored, "rows": done.rows}
     return Result({"restored": data})
-
-
-def _show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> None:
-    backup, note = todo.backup, session.output.note
-    label = f" ({backup.label})" if backup.label else ""
-    note(f"restore   {backup.id}{label}: {backup.tables} tables, {backup.rows} rows")
-    if todo.previous_database is None:
-        _show_creation(session, todo)
-    else:
-        _show_loss(session, todo)
-        note("before    a safety backup" if safety else "before    no safety backup")
-    why = f"; rows in one stream: {todo.way.why}" if todo.way.why else ""
-    note(f"jobs      {todo.way.jobs}{why}")
-    for warning in todo.warnings:
-        note(f"careful   {warning}", style="yellow")
-    for name in todo.kept_before:
-        note(f"kept      {name} from an earlier restore still takes disk")
-
-
-def _show_creation(session: Session, todo: RestorePlan) -> None:
-    note = session.output.note
-    note(f"creates   {todo.database}, which is not on this server")
-    for role in todo.roles:
-        note(f"role      {role.name}" + (", without a password" if role.login else ""))
-        if role.powers:
-            note(f"careful   {role.name} was {', '.join(role.powers)}: not given", style="yellow")
-
-
-def _show_loss(session: Session, todo: RestorePlan) -> None:
-    note = session.output.note
-    age = format_duration(max(todo.lost_window_s, 0))
-    live = "nobody can enter it" if todo.live_rows is None else f"{todo.live_rows} rows"
-    note(f"replaces  {todo.database}: {live}, {format_size(todo.live_bytes)}")
-    note(f"lost      what was written in the last {age}; it stays in {todo.previous_database}")
-    for line in todo.lost_rows[:SHOWN_TABLES]:
-        note(f"          {line}")
-    more = len(todo.lost_rows) - SHOWN_TABLES
-    if more > 0:
-        note(f"          and {more} more tables")
-
-
-def _planned(todo: RestorePlan) -> dict[str, Any]:
-    return {
-        "backup": todo.backup.id,
-        "database": todo.database,
-        "previous_database": todo.previous_database,
-        "lost_window_s": round(todo.lost_window_s, 1),
-        "lost_rows": list(todo.lost_rows),
-        "jobs": todo.way.jobs,
-        "roles": [role.name for role in todo.roles],
-        "warnings": list(todo.warnings),
-    }
 
 
 def _show_restored(session: Session, name: str, done: Restored) -> None:

@@ -225,6 +225,7 @@ def _database(environment: Environment, settings: DatabaseSettings | None, host:
         dsn = Dsn.parse(settings.url)
     except ValueError as error:
         raise ConfigurationError(f"database.url: {error}") from None
+    address = dsn.host
     if environment.host.ssh is not None:
         there, port = host.reach(dsn.host, dsn.port)
         dsn = replace(dsn, host=there, port=port)
@@ -232,7 +233,7 @@ def _database(environment: Environment, settings: DatabaseSettings | None, host:
     here = os.environ.get(CLIENT_TOOLS) == "here"
     inside = settings.service if not here else None
     prefix = compose.enter(environment.project, inside) if inside else ()
-    return Database(dsn, ClientTools(prefix=prefix))
+    return Database(dsn, ClientTools(prefix=prefix), address)
 
 
 def engine_of(host: Host) -> dict[str, str]:

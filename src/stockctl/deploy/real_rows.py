@@ -11,6 +11,7 @@ from stockctl.backup.fill import fill
 from stockctl.backup.key import require_key
 from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import choose_restorer, hand_over
+from stockctl.backup.room import copy_share, require_room
 from stockctl.backup.swap import maintenance
 from stockctl.backup.way import choose_way
 from stockctl.core.errors import DatabaseFailed
@@ -46,9 +47,9 @@ def restore_rows(
     with locked(store, environment.name, host, directory, holder), maintenance(live) as connection:
         preflight.require_server(connection, backup)
         server = preflight.with_tools(connection, live, host)
-        room = preflight.look_for_room(connection, server, host)
-        preflight.require_room(room, backup.database_bytes)
-        way = choose_way(backup, server, host, directory, room)
+        copy = copy_share(connection, backup, server, host)
+        require_room((copy,))
+        way = choose_way(backup, server, host, directory, copy)
         with source_of(backup, store, identities, way, server, host, progress) as source:
             owner = _ourselves(connection)
             worker = choose_restorer(connection, server, owner, trusted=False)

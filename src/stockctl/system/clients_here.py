@@ -16,16 +16,21 @@ class ClientsHere(LocalHost):
     """This machine, but for locks and the engine."""
 
     def __init__(self, far: Host) -> None:
-        self._far = far
+        self.far = far
         self.engine = far.engine
 
     @contextmanager
     def lock(self, path: Path, holder: Holder) -> Iterator[None]:
-        with self._far.lock(path, holder):
+        with self.far.lock(path, holder):
             yield
 
     def holder(self, path: Path) -> str | None:
-        return self._far.holder(path)
+        return self.far.holder(path)
+
+
+def home_of(host: Host) -> Host:
+    """The machine of the environment, for whoever asks what is on it."""
+    return host.far if isinstance(host, ClientsHere) else host
 
 
 def client_host(host: Host, database: Database) -> Host:

@@ -260,10 +260,18 @@ def _passfile_field(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database and the tools that go with its server."""
+    """A database and the tools that go with its server. `address` is where the environment's host
+    finds the server, when that is not where we do."""
 
     dsn: Dsn
     tools: ClientTools
+    address: str = ""
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the server is on the environment's own host."""
+        address = self.address or self.dsn.host
+        return address.startswith("/") or address in ("localhost", "127.0.0.1", "::1")
 
     def connect(self) -> Connection[Any]:
         """See `connect`."""

@@ -66,7 +66,9 @@ class Bench:
             **self.ports(),
         )
 
-    def plan(self, which: str = "latest", **options: Any) -> RestorePlan:
+    def plan(
+        self, which: str = "latest", *, saved_into: DirectoryStore | None = None, **options: Any
+    ) -> RestorePlan:
         backup = choose(self.catalogue(), which, datetime.now(UTC))
         return plan_restore(
             backup,
@@ -76,6 +78,7 @@ class Bench:
             host=LocalHost(),
             directory=self.directory,
             options=RestoreOptions(**options),
+            saved_into=saved_into,
         )
 
     def undo(self) -> Undone:

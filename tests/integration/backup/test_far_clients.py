@@ -81,6 +81,11 @@ def test_backups_with_the_clients_of_this_machine(sshd: Sshd, tmp_path: Path) ->
         with LocalHost().lock(there / "backup.lock", busy):
             held = stockctl("backup", "create", code=5)
             assert "ada@desk" in held["error"]["message"]
+        planned = stockctl("backup", "restore", "--plan")["data"]["planned"]["room"]
+        rooms = {each["what"]: each for each in planned}
+        assert rooms["the copy"]["folder"] == shop("SHOW data_directory")[0][0]
+        assert rooms["the copy"]["free_bytes"] > 0  # asked over the connection to its host
+        assert rooms["the safety backup"]["folder"] == str(kept / "backups")
         stockctl("backup", "restore", "--yes")
         assert shop("SELECT count(*) FROM stock") == [(1000,)]
         stockctl("backup", "undo", "--yes")

@@ -15,9 +15,12 @@ from tests.servers import ONE, a_server, running, stop_all
 
 from stockctl.backup.prune import prune
 from stockctl.backup.retention import Policy, plan_prune
+from stockctl.backup.room import told
 from stockctl.backup.stores.directory import DirectoryStore
+from stockctl.backup.table import TableBack, restore_table
 from stockctl.core.errors import DatabaseFailed, Refused, StockctlError, StoreFailed, ToolFailed
 from stockctl.core.progress import Event, Reporter
+from stockctl.core.units import format_size
 
 WIDE = {"rows": 5000, "width": 8000}  # about 20 MB that do not compress away
 NO_ROOM = "No space left on device"
@@ -40,8 +43,11 @@ def test_what_does_not_fit_into_the_store_leaves_nothing_there(small: Bench) -> 
     assert "disk is full" in caught.value.hint
     assert small.files() == small.files_of(good)
     filler = fill_up(small.store.path)
-    with pytest.raises(StoreFailed, match=NO_ROOM):
+    with pytest.raises(Refused, match="too little disk") as refused:  # before a byte is dumped
         small.create()
+    assert f"in {small.store.path}" in refused.value.details
+    assert "backup prune" in refused.value.hint
+    assert small.files() == sorted([*small.files_of(good), "filler"])
     small.restore()  # which only reads there
     assert small.run("SELECT count(*) FROM pg_class WHERE relname = 'item'") == [(0,)]
     filler.unlink()
@@ -127,6 +133,58 @@ def test_a_tablespace_without_room_is_said_before_anything_starts(
     with pytest.raises(Refused, match="too little disk") as caught:
         bench.plan()
     assert str(disk) in caught.value.message
+
+
+def test_what_goes_to_one_disk_is_summed(spaced: tuple[Bench, Path]) -> None:
+    """Copy, safety backup and decoded dump: each of them would fit alone."""
+    bench, disk = spaced
+    bench.fill(rows=1000, width=8000)
+    store = DirectoryStore(disk / "store")
+    beside = replace(bench, store=store, directory=disk / "host")
+    backup = beside.create()
+    beside.run("CHECKPOINT")
+    filler = fill_up(disk, but_bytes=int(backup.database_bytes * 1.1) + backup.size_bytes // 2)
+    with pytest.raises(Refused, match="too little disk") as caught:
+        beside.plan(saved_into=store)
+    assert "the copy about" in caught.value.details
+    assert f"the safety backup about {format_size(backup.size_bytes)}" in caught.value.details
+    assert "--skip-backup" in caught.value.hint
+    assert beside.databases() == {"stock": True}
+    elsewhere = beside.plan(saved_into=DirectoryStore(bench.directory / "other"))
+    alone = beside.plan(jobs=2)
+    assert alone.way.folder is None
+    assert "too little for the decoded dump" in alone.way.why
+    assert len(list(told(elsewhere.room))) == 2
+    filler.unlink()
+    roomy = beside.plan(saved_into=store, jobs=2)
+    assert roomy.way.folder == str(beside.directory)
+    ((line, known),) = told(roomy.room)
+    assert known
+    assert all(what in line for what in ("the copy", "the safety backup", "the decoded dump"))
+
+
+def test_the_rows_of_one_table_need_room_too(spaced: tuple[Bench, Path]) -> None:
+    bench, disk = spaced
+    bench.fill(rows=1500, width=8000)
+    bench.run("CREATE TABLE narrow AS SELECT 1 AS id")
+    backup = bench.create()
+    fill_up(disk, but_bytes=13 << 20)
+
+    def back(table: str) -> TableBack:
+        return restore_table(
+            backup,
+            table,
+            bench.database,
+            bench.store,
+            identity_file=None,
+            lock_holder=HOLDER,
+            **bench.ports(),
+        )
+
+    with pytest.raises(Refused, match="too little disk"):
+        back("public.item")
+    assert bench.databases() == {"stock": True}
+    assert back("public.narrow").rows == 1
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from tests.servers import scratch
 
 from stockctl.backup.globals import read_roles
-from stockctl.backup.preflight import Room, require_room
 from stockctl.backup.restorer import choose_restorer, sweep_restorers
 from stockctl.backup.swap import maintenance
 from stockctl.core.errors import Refused, ToolFailed
@@ -271,10 +270,6 @@ def test_refused_before_anything_starts(bench: Any) -> None:
     assert restorers(bench) == []
     assert bench.databases() == {bench.database.dsn.database: True}
     assert bench.items() == 1
-
-
-def test_room_that_nobody_can_measure_refuses_nothing() -> None:
-    require_room(Room(None, ""), 1 << 60)
 
 
 def test_a_killed_restore_leaves_no_role(bench: Any) -> None:

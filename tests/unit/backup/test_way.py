@@ -11,16 +11,17 @@ import pytest
 from tests.unit.backup.test_catalog import add
 
 from stockctl.backup.manifest import Backup
-from stockctl.backup.preflight import Room
+from stockctl.backup.room import Share
 from stockctl.backup.stores.directory import DirectoryStore
 from stockctl.backup.way import Way, choose_way
 from stockctl.core.secret import Secret
+from stockctl.system.disk import disk_of
 from stockctl.system.local import LocalHost
 from stockctl.system.postgres import ClientTools, Database, Dsn
 
 DSN = Dsn("localhost", 5432, "app", Secret("x"), "app")
 HERE, INSIDE = Database(DSN, ClientTools()), Database(DSN, ClientTools(prefix=("env",)))
-NOWHERE = Room(None, "/nowhere")
+NOWHERE = Share("the copy", 0, "/nowhere", None)
 FREE = shutil.disk_usage("/var/tmp").free
 JOBS = min(4, os.cpu_count() or 1)
 
@@ -65,9 +66,9 @@ def test_on_the_disk_of_the_data_the_copy_has_to_fit_as_well(
     backup: Backup, folder: str, fits: bool
 ) -> None:
     half = replace(backup, dump_bytes=int(FREE * 0.6), database_bytes=int(FREE * 0.6))
-    room = Room(FREE, folder)
+    copy = Share("the copy", half.database_bytes, folder, disk_of(LocalHost(), Path(folder)))
     for database in (HERE, INSIDE):
-        way = choose_way(half, database, LocalHost(), Path("/var/tmp/x"), room, jobs=2)
+        way = choose_way(half, database, LocalHost(), Path("/var/tmp/x"), copy, jobs=2)
         assert (way.folder is not None) is fits
 
 

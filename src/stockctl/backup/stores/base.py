@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import IO, Protocol
 
 from stockctl.core.errors import StoreFailed
+from stockctl.system.disk import Disk
 from stockctl.system.host import Holder
 
 # No leading dot or dash, no slash: safe as a file name, as an object key and on a command line.
@@ -89,6 +90,10 @@ class Store(Protocol):
 
     def describe(self) -> str:
         """For messages: where it is."""
+
+    def disk(self) -> Disk | None:
+        """What it is on; None where nobody can tell, or where there is no end to it."""
+        return None
 
 
 def is_gone(store: Store, name: str) -> bool:

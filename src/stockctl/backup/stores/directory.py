@@ -17,7 +17,9 @@ from stockctl.backup.stores.base import Entry, Store, Writer, checked, is_name
 from stockctl.backup.stores.directory_file import FileReader, FileWriter, explained, sync_folder
 from stockctl.core.errors import Locked
 from stockctl.system import lock_note
+from stockctl.system.disk import Disk, disk_of
 from stockctl.system.host import Holder
+from stockctl.system.local import LocalHost
 
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part")
 
@@ -35,6 +37,9 @@ class DirectoryStore(Store):
 
     def describe(self) -> str:
         return str(self.path)
+
+    def disk(self) -> Disk | None:
+        return disk_of(LocalHost(), self.path, made=False)
 
     @contextmanager
     def open_writer(

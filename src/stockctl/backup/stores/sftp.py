@@ -16,8 +16,9 @@ from typing import IO, TYPE_CHECKING
 
 from stockctl.backup.stores.base import Entry, Store, Writer, checked, is_name
 from stockctl.backup.stores.lease import LEASE_S, Leases
-from stockctl.backup.stores.sftp_file import Receiver, Sender
+from stockctl.backup.stores.sftp_file import Receiver, Sender, disk_there
 from stockctl.core.errors import StoreFailed
+from stockctl.system.disk import Disk
 from stockctl.system.host import Holder
 from stockctl.system.ssh import SshHost
 
@@ -47,6 +48,10 @@ class SftpStore(Store):
 
     def describe(self) -> str:
         return f"sftp://{self._host.name}{self.path}"
+
+    def disk(self) -> Disk | None:
+        with self.explained(f"look at {self.path}"):
+            return disk_there(self.sftp, self._host.name, self.path)
 
     def close(self) -> None:
         self._host.close()

@@ -7,7 +7,10 @@ as much in memory as the line brings.
 from __future__ import annotations
 
 import io
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from stockctl.system.disk import Disk
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient, SFTPFile
@@ -70,6 +73,28 @@ class Sender:
             self._sftp._read_response()
         if self._answers.failure is not None:
             raise self._answers.failure
+
+
+def disk_there(sftp: Any, machine: str, folder: PurePosixPath) -> Disk | None:
+    """What a folder, or the nearest that is there, is on: OpenSSH's servers say so (statvfs in
+    its PROTOCOL). None from others. Raises what the line raises."""
+    from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
+
+    for place in (folder, *folder.parents):
+        try:
+            kind, said = sftp._request(CMD_EXTENDED, "statvfs@openssh.com", str(place))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if "unsupported" in str(error).lower():
+                return None
+            raise
+        if kind != CMD_EXTENDED_REPLY:
+            return None
+        # bsize, frsize, blocks, bfree, bavail, files, ffree, favail, fsid, flag, namemax
+        numbers = [said.get_int64() for _ in range(11)]
+        return Disk(f"{machine} sftp {numbers[8]}", numbers[1] * numbers[4])
+    return None
 
 
 class Receiver(io.RawIOBase):

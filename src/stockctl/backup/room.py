@@ -27,8 +27,8 @@ _SCRATCH_BYTES = 10_000_000  # an empty database
 # refusal costs a backup and running out costs minutes, so what may fit is tried (decision 0063).
 _FIRST = 0.1
 _MAKE_ROOM = (
-    "Make room (drop databases that earlier restores kept; stockctl backup prune ENV --plan), or"
-    " grow the disk."
+    "Make room (stockctl backup tidy ENV --plan: what earlier restores left;"
+    " stockctl backup prune ENV --plan), or grow the disk."
 )
 # An empty place is the data directory's; only some roles may see where that is.
 _WHERE = """

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 NAME_BYTES = 63  # NAMEDATALEN - 1; PostgreSQL cuts longer names silently
-_STAMP = "%Y%m%dt%H%M%Sz"
+STAMP = "%Y%m%dt%H%M%Sz"
 _COPY = re.compile(r".*_restore_\d{8}t\d{6}z(_\d+)?", re.DOTALL)
 # RENAME itself waits 5 s for sessions to go (CountOtherDBBackends in procarray.c).
 _RENAME_TRIES = 3
@@ -134,7 +134,7 @@ def free_name(connection: Connection[Any], live: str, what: str, now: datetime) 
     taken = _comments(connection)
     for number in range(1, 1000):
         tail = "" if number == 1 else f"_{number}"
-        name = _fitted(live, f"_{what}_{now.strftime(_STAMP)}{tail}")
+        name = _fitted(live, f"_{what}_{now.strftime(STAMP)}{tail}")
         if name not in taken:
             return name
     raise DatabaseFailed(f"no free name for a copy of {live}")

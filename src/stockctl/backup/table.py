@@ -20,6 +20,7 @@ from stockctl.backup.key import require_key
 from stockctl.backup.manifest import Backup
 from stockctl.backup.privileges import give_table
 from stockctl.backup.properties import describe
+from stockctl.backup.remnants import table_note
 from stockctl.backup.restore import source_of
 from stockctl.backup.restorer import choose_restorer
 from stockctl.backup.room import Share, require_room, table_share
@@ -110,7 +111,8 @@ def restore_table(
             try:
                 scratch, entry = _fill(table, database, source, host, progress, clock)
                 with progress.step("copy") as step:
-                    done = _copy(source, entry, scratch, database, progress)
+                    note = table_note(backup.id, clock.now())
+                    done = _copy(source, entry, scratch, database, progress, note)
                     step.detail = f"{done.rows} rows into {done.restored}"
             finally:
                 recover(database, progress, quiet=True)
@@ -143,8 +145,9 @@ def _fill(
 
 
 def _copy(
-    source: Source, entry: Entry, scratch: Database, live: Database, progress: Progress
+    source: Source, entry: Entry, scratch: Database, live: Database, progress: Progress, note: str
 ) -> TableBack:
+    """`note` becomes the comment of the new table, by which `backup tidy` knows it."""
     from psycopg import sql
 
     backup, table = source.backup, table_name(entry.schema, entry.name)
@@ -156,6 +159,7 @@ def _copy(
             new = _free(target, entry)
             made = sql.Identifier(entry.schema, new)
             target.execute(sql.SQL("CREATE TABLE {} ({})").format(made, sql.SQL(definitions or "")))
+            target.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(made, sql.Literal(note)))
             _stream(filled, target, old, made, columns or "")
             give_table(target, source.contents, entry, new, _owner(target), progress)
             count = target.execute(sql.SQL("SELECT count(*) FROM {}").format(made)).fetchone()

@@ -22,6 +22,7 @@ app = group(
         "stockctl.cli.backup_restore",
         "stockctl.cli.backup_schedule",
         "stockctl.cli.backup_show",
+        "stockctl.cli.backup_tidy",
         "stockctl.cli.backup_undo",
         "stockctl.cli.backup_verify",
     ),

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stockctl.backup.manifest import Backup
+from stockctl.backup.remnants import Remnant
 from stockctl.backup.restore import Restored, restore
 from stockctl.backup.restore_plan import RestorePlan
 from stockctl.backup.stores.base import Store
 from stockctl.backup.table import TableBack, restore_table
+from stockctl.backup.tidy import TidyPlan, tidy
 from stockctl.backup.undo import Undone, UndoPlan, undo
 from stockctl.core.errors import DatabaseFailed, ToolFailed
 from stockctl.core.progress import Progress
@@ -119,6 +121,28 @@ def undo_restore(
             lock_holder=holder,
             progress=progress,
             clock=journal.clock,
+        )
+
+
+def tidy_restores(
+    environment: Environment,
+    plan: TidyPlan,
+    database: Database,
+    store: Store,
+    journal: Journal,
+    progress: Progress,
+) -> tuple[Remnant, ...]:
+    """Drops what restores left, under the environment's lock."""
+    directory = environment.host.directory
+    with journal.alone(directory / LOCK, "backup tidy") as holder:
+        return tidy(
+            plan,
+            database,
+            store,
+            host=client_host(journal.host, database),
+            directory=directory,
+            lock_holder=holder,
+            progress=progress,
         )
 
 

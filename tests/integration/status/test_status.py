@@ -149,6 +149,49 @@ def test_metrics_under_other_names_are_told_of(folder: Path) -> None:
     assert "/metrics has no histogram api_seconds; it has: none" in status(folder).stdout
 
 
+def test_what_restores_left_is_told_and_can_be_dropped(folder: Path, database: Database) -> None:
+    live = database.dsn.database
+    name = f"{live}_before_20260101t000000z"
+    mark = json.dumps({"stockctl": "kept", "live": live, "backup": "b"})
+    with database.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"COMMENT ON DATABASE {name} IS '{mark}'".encode())
+    found = data(folder)
+    (left,) = found["database"]["left_by_restores"]
+    assert (left["name"], left["kind"], left["made_at"]) == (name, "kept", "2026-01-01T00:00:00Z")
+    assert left["size_bytes"] > 1_000_000
+    tidy = "stockctl backup tidy prod --plan"
+    (advice,) = (each for each in found["advice"] if each["command"] == tidy)
+    assert "since" in advice["why"]
+    assert f"{name}: replaced by a restore, " in status(folder).stdout
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [PROGRAM, "backup", "tidy", "prod", *arguments],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    planned = run("--plan")
+    assert planned[0] == 0
+    assert "backup undo can bring nothing back then" in planned[1]
+    assert run()[0] == 4
+    assert run("--older-than", "30000d", "--yes")[0] == 0
+    assert len(data(folder)["database"]["left_by_restores"]) == 1
+    assert run("--older-than", "soon")[0] == 2
+    dropped = run("--yes", "--json")
+    assert dropped[0] == 0, dropped[1]
+    assert json.loads(dropped[1].partition("\n")[0] or dropped[1])["data"]["removed"] == [name]
+    assert data(folder)["database"]["left_by_restores"] == []
+    assert "backup tidy" in status(folder).stdout  # among the last things
+
+
 def test_the_screen_is_lines_that_a_person_reads(folder: Path) -> None:
     lines = status(folder).stdout.splitlines()
     assert lines[0].startswith("shop · prod")

@@ -29,7 +29,7 @@ def test_two_that_fit_alone_and_not_together() -> None:
         "the safety backup about 3.0 GB, in /backups",
         "the copy about 8.0 GB, in /data",
     ]
-    assert "stockctl backup prune ENV" in caught.value.hint
+    assert "stockctl backup tidy ENV" in caught.value.hint
     assert caught.value.hint.endswith("Or else.")
     assert not fits((SAVED, COPY))
 

@@ -8,6 +8,7 @@ from stockctl.db.ledger import Status, compare
 from stockctl.db.migration import Phase
 from stockctl.db.record import read_records
 from stockctl.deploy.gates import migrations_of
+from stockctl.deploy.overview import remnants
 from stockctl.deploy.overview.part import DATABASE, LEDGER, LOCKS, Advice, Level, Part
 from stockctl.deploy.site import Site
 from stockctl.system.postgres import errors
@@ -21,14 +22,17 @@ def database_part(site: Site) -> Part:
     with site.database.connect() as connection, errors(f"ask {site.database.dsn}"):
         glance = read_glance(connection)
         status = compare(migrations_of(site), read_records(connection))
-    advice = (*_ledger(status, site), *_crowd(glance, site))
+        left = remnants.left_by_restores(site, connection)
+    advice = (*_ledger(status, site), *_crowd(glance, site), *remnants.advice(left, site))
     level = Level.GOOD
     if advice:
         level = Level.BAD if any(each.level is Level.BAD for each in advice) else Level.NOTICE
     said = (
         f"{glance.connections} of {glance.room} connections, {_waiting(glance)}, {_words(status)}"
     )
-    return Part("database", level, (said,), _data(glance, status), advice)
+    shown = (said, *remnants.said(left, site))
+    data = {**_data(glance, status), "left_by_restores": remnants.data(left, site)}
+    return Part("database", level, shown, data, advice)
 
 
 def _ledger(status: Status, site: Site) -> list[Advice]:

@@ -16,6 +16,7 @@ from stockctl.backup.catalog import orphans, point_at
 from stockctl.backup.checks import Checks, checks_name, write_checks
 from stockctl.backup.clients import matching
 from stockctl.backup.describe import Description, beside, described
+from stockctl.backup.emptied import emptied
 from stockctl.backup.fingerprint import LOCK_WAIT, Snapshot, lock_tables, snapshot
 from stockctl.backup.manifest import Backup, new_id, parse_name
 from stockctl.backup.room import backup_share, last_backup, require_room
@@ -95,6 +96,8 @@ def create(
                 write_checks(store, backup, Checks().passed(clock.now(), "bytes"))
                 store.put(backup.manifest, backup.to_json())
         _point(store, backup, progress)
+    if said := emptied(store, backup):
+        progress.warn(said)
     return backup
 
 

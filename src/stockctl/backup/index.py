@@ -32,6 +32,7 @@ class Summary:
     schema_head: str | None
     tables: int
     rows: int
+    empty: bool
     label: str | None
     pinned: bool
 
@@ -72,6 +73,7 @@ def summarize(backup: Backup) -> Summary:
         schema_head=backup.schema_head,
         tables=backup.tables,
         rows=backup.rows,
+        empty=backup.empty,
         label=backup.label,
         pinned=backup.pinned,
     )
@@ -106,7 +108,7 @@ def _fields(row: Row) -> list[Any]:
         *row.versions,
         *(each.id, format_instant(each.created_at), each.size_bytes, each.database_bytes),
         *(each.duration_s, each.sha256, each.encrypted, each.schema_head, each.tables, each.rows),
-        *(each.label, each.pinned),
+        *(each.empty, each.label, each.pinned),
         checks
         and [
             checks.verified_at and format_instant(checks.verified_at),
@@ -121,7 +123,7 @@ def _fields(row: Row) -> list[Any]:
 
 def _row(fields: list[Any], environment: str) -> Row:
     (manifest, beside, name, created, size, database, duration, sha256, encrypted, head, tables,
-     rows, label, pinned, found) = fields  # fmt: skip
+     rows, empty, label, pinned, found) = fields  # fmt: skip
     summary = Summary(
         str(name),
         environment,
@@ -134,6 +136,7 @@ def _row(fields: list[Any], environment: str) -> Row:
         head,
         int(tables),
         int(rows),
+        bool(empty),
         label,
         bool(pinned),
     )

@@ -56,6 +56,8 @@ class Listed(Protocol):
     @property
     def rows(self) -> int: ...
     @property
+    def empty(self) -> bool: ...
+    @property
     def label(self) -> str | None: ...
     @property
     def pinned(self) -> bool: ...
@@ -73,6 +75,14 @@ def newest(backups: Sequence[Dated], now: datetime) -> Dated | None:
     clock that was wrong: it is the newest only where all are."""
     dated = (each for each in backups if each.created_at <= now + AHEAD)
     return next(dated, next(iter(backups), None))
+
+
+def newest_with_rows(backups: Sequence[Dated], now: datetime) -> Dated | None:
+    """Of these, which come newest first, where the newest has none: what it should have held."""
+    latest = newest(backups, now)
+    if latest is None or not latest.empty:
+        return None
+    return newest([each for each in backups if not each.empty], now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,8 @@ def _of_contents(
     connection: Connection[Any], contents: Contents, backup: Backup, name: str
 ) -> Iterator[str]:
     """What of the dump will be otherwise than it was."""
+    if backup.empty:
+        yield "the backup holds no rows"
     if backup.database != name:
         yield f"the backup is of a database {backup.database}, and goes into {name}"
     if lacking := missing_tablespaces(connection, contents):

@@ -91,7 +91,8 @@ def plan_prune(
         else:
             sound.append(backup)
     judged = _Judged(tuple(sound), policy)
-    for backup, reason in (*judged.verdicts(), *_floor(sound, policy, checks)):
+    verdicts = (*judged.verdicts(), *_floor(sound, policy, checks))
+    for backup, reason in (*verdicts, *_before_empty_ones(sound, policy, checks)):
         reasons[backup.id].append(reason)
     for backup, reason in _before_a_jump(sound, policy):
         if not reasons[backup.id]:
@@ -186,6 +187,17 @@ def _floor(
         text = f"minimum of {policy.minimum}, and only {len(good)} were read back"
         known = {each.id for each in good}
         yield from ((b, text) for b in sound if b.id not in known)
+
+
+def _before_empty_ones(
+    sound: Sequence[Listed], policy: Policy, checks: Mapping[str, Checks] | None
+) -> Iterator[tuple[Listed, str]]:
+    """While the newest has no rows, those with rows are judged by themselves, too: a database that
+    was emptied by mistake does not push out what it held."""
+    full = tuple(each for each in sound if not each.empty)
+    if full and sound[0].empty:
+        for backup, reason in (*_Judged(full, policy).verdicts(), *_floor(full, policy, checks)):
+            yield backup, f"{reason} of those with rows, and the newest has none"
 
 
 def _before_a_jump(sound: Sequence[Listed], policy: Policy) -> Iterator[tuple[Listed, str]]:

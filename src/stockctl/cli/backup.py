@@ -46,6 +46,7 @@ def create(
     One snapshot, one stream: pg_dump, zstd, age where recipients are set, sha256. For cron: `-q`.
     """
     from stockctl.backup.checks import read_checks
+    from stockctl.backup.emptied import emptied
     from stockctl.deploy.announce import announced, write_metrics
     from stockctl.deploy.back_up import back_up
 
@@ -70,7 +71,9 @@ def create(
             f"{backup.id}  {format_size(backup.size_bytes)}  {backup.tables} tables,"
             f" {backup.rows} rows, in {format_duration(backup.duration_s)}"
         )
-    return Result({"backup": data_of(backup, opened, read_checks(opened.store(), backup))})
+    said = emptied(opened.store(), backup)
+    data = data_of(backup, opened, read_checks(opened.store(), backup))
+    return Result({"backup": data, "warnings": [said] if said else []})
 
 
 @verb(app, "list", example="stockctl backup list prod", exits=(3, 6))

@@ -76,6 +76,7 @@ def data_of(backup: Listed, opened: Opened, checks: Checks) -> dict[str, Any]:
         "schema_head": backup.schema_head,
         "tables": backup.tables,
         "rows": backup.rows,
+        "empty": backup.empty,
         "store": opened.environment.backup.store,
         "label": backup.label,
         "pinned": backup.pinned,

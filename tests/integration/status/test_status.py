@@ -215,6 +215,37 @@ def test_a_database_that_is_down_holds_up_nothing(folder: Path, url: str) -> Non
     assert "hunter2hunter2" not in done.stdout + done.stderr
 
 
+def test_a_backup_that_became_empty_is_no_silent_one(folder: Path, database: Database) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, "backup", *arguments],
+            cwd=folder,
+            env={**environment(), "PATH": f"{database.tools.folder}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE item AS SELECT n FROM generate_series(1, 7) n")
+        full = json.loads(run("create", "prod", "--json").stdout)["data"]
+        assert full["warnings"] == []
+        connection.execute("DELETE FROM item")
+    empty = json.loads(run("create", "prod", "--json").stdout)["data"]
+    assert f"{full['backup']['id']} of " in empty["warnings"][0]
+    quiet = run("create", "prod", "-q")
+    assert quiet.returncode == 0
+    assert "holds no rows" in quiet.stderr  # so that cron sends it
+    found = data(folder)
+    assert (found["backups"]["empty"], found["backups"]["level"]) == (True, "bad")
+    look = f"stockctl backup restore prod --backup {full['backup']['id']} --plan"
+    assert look in [each["command"] for each in found["advice"]]
+    pruned = json.loads(run("prune", "prod", "--plan", "--json").stdout)["data"]
+    (kept,) = (each for each in pruned["keep"] if each["id"] == full["backup"]["id"])
+    assert "the newest of those with rows" in kept["reason"]
+
+
 def test_a_store_that_is_gone(folder: Path, url: str, database: Database) -> None:
     write(folder, url, database.dsn.url().reveal(), '[backup]\nstore = "/nowhere/backups"\n')
     found = data(folder)

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR, DAY = 3600.0, 86400.0
 
 
-def at(moment: datetime, noise: int = 0, pinned: bool = False) -> Backup:
+def at(moment: datetime, noise: int = 0, pinned: bool = False, rows: int = 0) -> Backup:
     return Backup(
         id=new_id(moment, f"{noise:04x}"),
         environment="prod",
@@ -32,7 +32,7 @@ def at(moment: datetime, noise: int = 0, pinned: bool = False) -> Backup:
         database="stock",
         server_version="18.0",
         schema_head=None,
-        fingerprint=(),
+        fingerprint=(("public.item", rows), ("public._yoyo_migration", 5)),
         label=None,
         pinned=pinned,
         stockctl="0.1.0",
@@ -48,8 +48,8 @@ def kept(plan: PrunePlan) -> set[str]:
 
 
 OFFSETS = st.floats(-10 * DAY, 900 * DAY).map(lambda s: NOW - timedelta(seconds=round(s)))
-CATALOGUES = st.lists(st.tuples(OFFSETS, st.booleans()), max_size=40).map(
-    lambda rows: [at(moment, number, pinned) for number, (moment, pinned) in enumerate(rows)]
+CATALOGUES = st.lists(st.tuples(OFFSETS, st.booleans(), st.integers(0, 1)), max_size=40).map(
+    lambda those: [at(moment, number, *more) for number, (moment, *more) in enumerate(those)]
 )
 COUNTS = st.integers(0, 6)
 POLICIES = st.builds(
@@ -82,6 +82,29 @@ def test_newest_pinned_and_future_ones_stay(backups: list[Backup], policy: Polic
         assert max(past, key=lambda b: (b.created_at, b.id)).id in kept(plan)
     must = {each.id for each in backups if each.pinned or each.created_at > NOW}
     assert must <= kept(plan)
+
+
+@given(CATALOGUES, POLICIES)
+def test_the_newest_with_rows_stays_however_many_empty_ones_came_after(
+    backups: list[Backup], policy: Policy
+) -> None:
+    full = [each for each in backups if each.created_at <= NOW and not each.empty]
+    plan = plan_prune(backups, policy, NOW)
+    if full:
+        assert max(full, key=lambda b: (b.created_at, b.id)).id in kept(plan)
+
+
+def test_empty_ones_push_nothing_out() -> None:
+    """A week after somebody emptied the database: what there was before is as it was then."""
+    full = [at(NOW - timedelta(days=day), rows=9) for day in range(8, 20)]
+    empty = [at(NOW - timedelta(days=day)) for day in range(8)]
+    policy = Policy(last=3, daily=7, minimum=2)
+    alone, plan = plan_prune(full, policy, NOW), plan_prune([*empty, *full], policy, NOW)
+    assert kept(alone) < kept(plan)
+    (first,) = (each for each in plan.keep if each.backup.id == full[0].id)
+    assert "the newest of those with rows, and the newest has none" in first.reasons
+    again = [at(NOW + timedelta(seconds=-1), rows=9), *empty, *full]
+    assert kept(alone) - kept(plan_prune(again, policy, NOW))  # since then it is as ever
 
 
 @given(CATALOGUES, POLICIES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from stockctl.backup.checks import Checks
-from stockctl.backup.overview import Listed, Overview, newest, overview
+from stockctl.backup.overview import Listed, Overview, newest, newest_with_rows, overview
 from stockctl.backup.stores.base import Store
 from stockctl.core.errors import StockctlError, StoreFailed
 from stockctl.core.units import format_age, format_duration, format_instant, format_size
@@ -59,6 +59,8 @@ def _told(site: Site, catalogue: Overview, latest: Listed) -> Part:
         "created_at": format_instant(latest.created_at),
         "age_s": round(age),
         "size_bytes": latest.size_bytes,
+        "rows": latest.rows,
+        "empty": latest.empty,
         "verified_at": format_instant(checks.decoded_at) if checks.decoded_at else None,
         "last_verified_at": format_instant(last) if last else None,
         "failed": checks.failed,
@@ -67,7 +69,7 @@ def _told(site: Site, catalogue: Overview, latest: Listed) -> Part:
         "drilled_on": on,
     }
     idle_s = None if last is None else (now - last).total_seconds()
-    advice = _advice(site, checks, age, idle_s, drilled=bool(drilled))
+    advice = _emptied(site, catalogue) or _advice(site, checks, age, idle_s, drilled=bool(drilled))
     size = format_size(latest.size_bytes)
     level = advice.level if advice else Level.GOOD
     return Part("backups", level, (f"{said}, {size}",), data, (advice,) if advice else ())
@@ -84,6 +86,16 @@ def _how_deep(checks: Checks, last: datetime | None, now: datetime) -> str:
     if last is None:
         return "read back, never verified"
     return f"read back, one verified {format_age((now - last).total_seconds())}"
+
+
+def _emptied(site: Site, catalogue: Overview) -> Advice | None:
+    """Where the newest holds nothing and an earlier one did."""
+    before = newest_with_rows(catalogue.backups, site.clock.now())
+    if before is None:
+        return None
+    look = f"stockctl backup restore {site.environment.name} --backup {before.id} --plan"
+    why = f"the newest backup holds no rows, and {before.id} holds {before.rows}"
+    return Advice(BACKUP, look, why)
 
 
 def _advice(

@@ -20,8 +20,8 @@ _ID_TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"\d{8}T\d{6}Z-[0-9a-f]{4}"
 _ENVIRONMENT = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 _NAME = re.compile(rf"(?P<environment>{_ENVIRONMENT})\.(?P<id>{_ID})\.(?P<rest>[a-z.]+)")
-# Of yoyo, and of Drizzle where it was before.
-_LEDGER = re.compile(r'.+\.(?:_?yoyo_[a-z]+|"?__drizzle_migrations"?)', re.DOTALL)
+# Of yoyo, of ours, and of Drizzle where it was before.
+_LEDGER = re.compile(r".+\.(?:_?yoyo_[a-z]+|_stockctl_[a-z]+|__drizzle_migrations)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -84,9 +84,14 @@ def require_room(shares: Sequence[Share], hint: str = "") -> None:
         )
 
 
-def fits(shares: Sequence[Share]) -> bool:
-    """Whether each file system that can be asked has the room."""
-    return all(group.needed_bytes <= group.free_bytes for group in _by_disk(shares))
+def fits(share: Share, *others: Share) -> bool:
+    """Whether it has room besides those of the others that go to the same file system; so it has
+    where nobody can tell."""
+    if share.disk is None:
+        return True
+    beside = (each for each in others if each.disk and each.disk.id == share.disk.id)
+    needed = share.needed_bytes + sum(each.needed_bytes for each in beside)
+    return needed <= share.disk.free_bytes
 
 
 def told(shares: Sequence[Share]) -> Iterator[tuple[str, bool]]:

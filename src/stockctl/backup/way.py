@@ -62,7 +62,7 @@ def choose_way(
     if place.folder is None:
         return Way(jobs, why=place.why)
     dump = dump_share(backup, place.folder, place.disk)
-    if not fits((dump, copy, *others)):
+    if not fits(dump, copy, *others):
         free = format_size(place.disk.free_bytes if place.disk else 0)
         return Way(jobs, why=f"{free} free in {place.folder}, too little for the decoded dump")
     return Way(jobs, place.folder, written=(dump,))

@@ -31,7 +31,8 @@ def test_two_that_fit_alone_and_not_together() -> None:
     ]
     assert "stockctl backup tidy ENV" in caught.value.hint
     assert caught.value.hint.endswith("Or else.")
-    assert not fits((SAVED, COPY))
+    assert fits(SAVED, APART)
+    assert not fits(SAVED, APART, COPY)
 
 
 def test_on_disks_of_their_own_they_are_not_summed() -> None:

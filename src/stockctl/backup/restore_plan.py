@@ -208,8 +208,6 @@ def _of_contents(
     connection: Connection[Any], contents: Contents, backup: Backup, name: str
 ) -> Iterator[str]:
     """What of the dump will be otherwise than it was."""
-    if backup.empty:
-        yield "the backup holds no rows"
     if backup.database != name:
         yield f"the backup is of a database {backup.database}, and goes into {name}"
     if lacking := missing_tablespaces(connection, contents):
@@ -247,7 +245,9 @@ def _warnings(
     known = backup.globals.roles if backup.globals else ()
     if absent := missing(connection, known):
         yield lost_roles((role.name for role in absent), live.owner)
-    _rows, owners, slots, subscribed = inside or ((), frozenset(), (), ())
+    rows, owners, slots, subscribed = inside or ((), frozenset(), (), ())
+    if backup.empty and any(count for _table, count in rows):
+        yield "the backup holds no rows, and the database does"
     mighty = (owners - {live.owner}) & Roles.look(connection).mighty
     if mighty and not trusted:
         yield kept_from(mighty, live.owner)

@@ -31,7 +31,7 @@ def show_restore_plan(session: Session, todo: RestorePlan, *, safety: bool) -> N
     for warning in todo.warnings:
         note(f"careful   {warning}", style="yellow")
     for name in todo.kept_before:
-        note(f"kept      {name} from an earlier restore still takes disk: stockctl backup tidy")
+        note(f"kept      {name} from an earlier restore still takes disk: backup tidy")
 
 
 def show_room(session: Session, room: Sequence[Share]) -> None:

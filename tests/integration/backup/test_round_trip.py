@@ -13,7 +13,7 @@ from psycopg import sql
 
 from stockctl.backup.verification import verify
 from stockctl.core.command import Command
-from stockctl.core.errors import BackupInvalid, ConfigurationError
+from stockctl.core.errors import ConfigurationError
 from stockctl.env.keys import load_identities
 from stockctl.system.local import LocalHost
 from stockctl.system.postgres import Database
@@ -145,7 +145,7 @@ def test_the_key_is_needed_to_restore_and_not_to_back_up(sealed: Any, tmp_path: 
     assert public in missing.value.details
     keyless.identity_file = tmp_path / "other.txt"
     keyless.identity_file.write_text(str(pyrage.x25519.Identity.generate()))
-    with pytest.raises(BackupInvalid) as wrong:
+    with pytest.raises(ConfigurationError) as wrong:
         keyless.restore()
     assert public in wrong.value.details
     assert list(sealed.databases().values()) == [True]

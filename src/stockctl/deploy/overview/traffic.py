@@ -73,7 +73,8 @@ def words(found: Figures) -> tuple[str, Level]:
         return f"no requests {found.when}", Level.GOOD
     p95 = traffic.quantile(0.95)
     slow = "" if p95 is None else f", p95 {p95 * 1000:.0f} ms"
-    said = f"{traffic.requests:,.0f} requests {found.when}, {traffic.error_rate:.2%} errors{slow}"
+    many = f"{traffic.requests:,.0f} request{'s' * (traffic.requests != 1)}"
+    said = f"{many} {found.when}, {traffic.error_rate:.2%} errors{slow}"
     wrong = traffic.error_rate > ERRORS or (p95 is not None and p95 > SLOW_S)
     return said, Level.NOTICE if wrong else Level.GOOD
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 import urllib.error
@@ -75,9 +74,6 @@ def test_a_release_that_gets_worse_is_withdrawn(project: StagingProject) -> None
     assert (kept["release"], len(kept["looks"]) > 2) == ("r0002", True)
     journal = project.ok("journal", "staging", "--json").data["data"]["entries"]
     assert journal[0]["command"] == "deploy rollback to r0001"
-    metrics = project.root / "x.prom"
-    project.ok("monitor", "textfile", "staging", "--to", str(metrics))
-    assert re.search(r"^stockctl_deploy_failed\{.*\} 1", metrics.read_text(), re.M)
 
 
 LIMITED = """    mem_limit: 256m

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import urllib.request
 from typing import Any
@@ -36,6 +37,10 @@ def test_errors_that_only_the_proxy_counts_bring_the_old_release_back(shop: Shop
     assert shop.version() == "v1"
     assert (back["source"], back["error_rate"]) == ("proxy", 0)  # r0002's errors are not its own
     assert back["counted_since"] > bad["counted_since"]
+    assert "was withdrawn: error_rate is" in shop.ok("status", "staging").out
+    metrics = shop.root / "shop.prom"
+    shop.ok("monitor", "textfile", "staging", "--to", str(metrics))
+    assert re.search(r"^stockctl_deploy_failed\{.*\} 1", metrics.read_text(), re.M)
 
 
 def interrupted_watching_leaves_what_serves(shop: Shop) -> None:

@@ -120,26 +120,16 @@ def plan_restore(
         roles = preflight.require_roles(connection, backup, wanted) if live is None else ()
         live_bytes = _bytes(connection, name) if live else 0
         copy = copy_share(connection, backup, database, host, wanted.tablespace)
-        saved: tuple[Share, ...] = ()
-        if live and saved_into:
-            what = "the safety backup"
-            saved = (backup_share(saved_into, what, backup, live_bytes, live_bytes),)
+        saved = _saved(saved_into, backup, live_bytes) if live and saved_into else ()
         require_room((copy, *saved), _LESS if saved else "")
+        jobs, streamed = options.jobs, options.streamed
         way = choose_way(
-            backup,
-            database,
-            host,
-            directory,
-            copy,
-            *saved,
-            jobs=options.jobs,
-            streamed=options.streamed,
+            backup, database, host, directory, copy, *saved, jobs=jobs, streamed=streamed
         )
         inside = _inside(database) if live and live.allows_connections else None
-        trusted = options.trusted
         warnings = [*_dated(backup, now), *_of_contents(connection, contents, backup, name)]
         if live:
-            warnings += _warnings(connection, backup, live, inside, trusted=trusted)
+            warnings += _warnings(connection, backup, live, inside, trusted=options.trusted)
         return RestorePlan(
             backup=backup,
             database=name,
@@ -151,10 +141,14 @@ def plan_restore(
             kept_before=kept(connection, name),
             way=way,
             roles=roles,
-            trusted=trusted,
+            trusted=options.trusted,
             warnings=tuple(warnings),
             room=(copy, *saved, *way.written),
         )
+
+
+def _saved(store: Store, like: Backup, live_bytes: int) -> tuple[Share]:
+    return (backup_share(store, "the safety backup", like, live_bytes, live_bytes),)
 
 
 def from_manifest(backup: Backup, name: str) -> Properties:

@@ -239,3 +239,22 @@ def take_away(project: StagingProject) -> None:
         if found:
             command = ["docker", "image", "rm", *found.split()]
             subprocess.run(command, capture_output=True, timeout=DEADLINE_S, check=False)
+
+
+def begin(project: StagingProject) -> None:
+    """v1 serves."""
+    project.toml('\n[deploy]\nhealth_timeout = "40s"\n')
+    done = project.deploy("v1")
+    assert done.code == 0, done.err
+
+
+@pytest.fixture
+def deployed(project: StagingProject) -> StagingProject:
+    """v1 serves, for this test alone."""
+    begin(project)
+    return project
+
+
+def still_serves(project: StagingProject, version: str = "v1") -> None:
+    assert project.version() == version
+    assert project.ok("deploy", "status", "staging", "--json").data["data"]["locked_by"] is None

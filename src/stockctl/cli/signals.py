@@ -10,12 +10,16 @@ We import late, so a signal often comes while Python imports. What is raised the
 import lock held (importlib._bootstrap, `_get_module_lock`), and then each import in another thread
 waits for ever: an interrupted deploy would hang on its way back. It also leaves modules half made
 that the way back needs. So a signal that comes during an import waits for its end.
+
+What is raised in a destructor or in a callback of a weak reference goes no further: Python tells
+`sys.unraisablehook` and goes on. From there it is raised again.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -53,8 +57,8 @@ def _nudge(heard: int, main: int) -> None:
 
 class Ending:
     """The handler of SIGINT, SIGTERM and SIGHUP; those that are ignored, as under nohup or in the
-    background of a shell, stay ignored. `terminated` is remembered, since what is raised within a
-    destructor or a callback of C code goes no further: whoever stays for long asks again."""
+    background of a shell, stay ignored. `terminated` is remembered, since C code may drop what is
+    raised in its callbacks without a word: whoever stays for long asks again."""
 
     def __init__(self) -> None:
         self.terminated = False
@@ -63,6 +67,7 @@ class Ending:
     def install(self) -> None:
         """To be called once, on the main thread."""
         signal.signal(signal.SIGALRM, self._again)
+        sys.unraisablehook = self._unraisable
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self)
@@ -75,6 +80,16 @@ class Ending:
     def _again(self, _number: int, frame: FrameType | None) -> None:
         if self._number:  # else it is somebody's own SIGALRM, and of no meaning to us
             self._end(frame)
+
+    def _unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            self._number = signal.SIGINT
+        elif issubclass(lost.exc_type, Terminated):
+            self._number = signal.SIGTERM
+        else:
+            sys.__unraisablehook__(lost)
+            return
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
 
     def _end(self, frame: FrameType | None) -> None:
         if _importing(frame):

@@ -117,7 +117,7 @@ class Small:
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
-            env={**measured(arguments), **(env or {})},
+            env={**measured(arguments, 1), **(env or {})},
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.children import measured
 from tests.servers import scratch
 
 PROGRAM = Path(sys.executable).parent / "stockctl"
@@ -82,7 +83,7 @@ def stockctl(project: Path) -> Run:
         done = subprocess.run(
             [PROGRAM, *arguments],
             cwd=cwd or project,
-            env=environment(**variables),
+            env=measured(arguments, variables=environment(**variables)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -77,6 +77,32 @@ except (KeyboardInterrupt, Terminated) as end:
     print(type(end).__name__)
 """
 
+# It comes while Python takes an object away, where nothing that is raised gets out.
+LOST = """\
+import os, sys, time, weakref
+from stockctl.cli.signals import Ending, stay_awake
+from stockctl.core.errors import Terminated
+stay_awake()
+Ending().install()
+class Thing:
+    pass
+def gone(_reference=None):
+    os.kill(os.getpid(), int(sys.argv[2]))
+    for _ in range(1000):
+        pass
+class Ends:
+    def __del__(self):
+        gone()
+try:
+    thing = Thing() if sys.argv[3] == "callback" else Ends()
+    watched = weakref.ref(thing, gone) if sys.argv[3] == "callback" else None
+    del thing
+    time.sleep(30)
+    print("went on")
+except (KeyboardInterrupt, Terminated) as end:
+    print(type(end).__name__)
+"""
+
 
 def start(script: str, folder: Path, *more: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-c", script, str(folder), *more]
@@ -142,6 +168,21 @@ def test_one_that_came_just_before_a_wait_without_end_ends_it(
         assert process.stdout.readline() == "ready\n"
         try:
             out, _ = process.communicate("now\n", timeout=20)
+        finally:
+            process.kill()
+    assert out == f"{said}\n"
+
+
+@pytest.mark.parametrize("place", ["callback", "destructor"])
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")]
+)
+def test_one_that_is_raised_where_nothing_gets_out_is_raised_again(
+    tmp_path: Path, number: signal.Signals, said: str, place: str
+) -> None:
+    with start(LOST, tmp_path, str(int(number)), place) as process:
+        try:
+            out, _ = process.communicate(timeout=20)
         finally:
             process.kill()
     assert out == f"{said}\n"

@@ -77,7 +77,9 @@ def test_a_killed_deploy_leaves_a_way_back_and_a_way_forward(
     still_serves(goes_on, f"after-k-{phase}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.campaign)]
+)
 def test_a_signal_while_the_old_container_stops(deployed: StagingProject, number: int) -> None:
     """The engine goes on stopping it: what is put back must not be that container."""
     compose = deployed.root / "environments" / "compose.staging.yaml"

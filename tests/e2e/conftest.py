@@ -15,12 +15,15 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.children import measured, untraced
 from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from tests.e2e.shared import Shared
 
 REPO = Path(__file__).parents[2]
 STOCKCTL = Path(sys.executable).with_name("stockctl")
@@ -253,6 +256,16 @@ def deployed(project: StagingProject) -> StagingProject:
     """v1 serves, for this test alone."""
     begin(project)
     return project
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """One project for many tests of a file."""
+    from tests.e2e.shared import Shared
+
+    made = Shared(lambda: tmp_path_factory.mktemp("shared"))
+    yield made
+    made.close()
 
 
 def still_serves(project: StagingProject, version: str = "v1") -> None:

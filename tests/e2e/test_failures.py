@@ -16,13 +16,6 @@ from tests.e2e.conftest import StagingProject, still_serves
 from tests.e2e.shared import Shared
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    made = Shared(lambda: tmp_path_factory.mktemp("failures"))
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def live(shared: Shared) -> Iterator[StagingProject]:
     """v1 serves, before and after, whatever else was tried. Its files are put back."""

@@ -14,13 +14,6 @@ from tests.e2e.conftest import StagingProject, eventually, still_serves
 from tests.e2e.shared import Shared
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    made = Shared(lambda: tmp_path_factory.mktemp("interrupted"))
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def goes_on(shared: Shared) -> Iterator[StagingProject]:
     """Something serves; each test leaves the next release serving."""

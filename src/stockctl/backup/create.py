@@ -78,18 +78,8 @@ def create(
             with progress.step("snapshot") as step:
                 step.detail = f"{lock_tables(taken.connection)} tables"
             with _all_or_nothing(store, draft):
-                stored, found = _saved(database, store, draft, taken, host, progress, options)
+                backup = _saved(database, store, draft, taken, host, progress, options)
                 taken.connection.close()
-                backup = replace(
-                    draft,
-                    size_bytes=stored.size_bytes,
-                    sha256=stored.sha256,
-                    dump_bytes=stored.dump_bytes,
-                    fingerprint=found.fingerprint,
-                    content=found.content,
-                    extensions=found.extensions,
-                    globals=found.globals,
-                )
                 with progress.step("verify"):
                     check_bytes(backup, store)
                 backup = replace(backup, duration_s=round(clock.monotonic() - began_s, 3))
@@ -179,8 +169,8 @@ def _saved(
     host: Host,
     progress: Progress,
     options: CreateOptions,
-) -> tuple[codec.Stored, Description]:
-    """The dump is in the store; beside it the server has counted."""
+) -> Backup:
+    """The dump is in the store; beside it the server has counted. With what came of both."""
 
     def describe() -> Description:
         return described(taken.connection, draft.database, hash_content=options.hash_content)
@@ -190,7 +180,16 @@ def _saved(
         with progress.step("count") as step:
             found = counted.result()
             step.detail = f"{found.rows} rows"
-    return stored, found
+    return replace(
+        draft,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        dump_bytes=stored.dump_bytes,
+        fingerprint=found.fingerprint,
+        content=found.content,
+        extensions=found.extensions,
+        globals=found.globals,
+    )
 
 
 def _dump(

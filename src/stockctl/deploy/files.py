@@ -21,7 +21,6 @@ from stockctl.deploy.site import Site
 from stockctl.system.compose import Rendered
 
 CHMOD_S = 30.0
-MOVE_S = 30.0
 FOLDER = "files"
 DIGEST_LENGTH = 16
 
@@ -131,7 +130,7 @@ def _deliver(site: Site, parcel: Parcel) -> None:
     for argv in (("mkdir", "-p"), ("chmod", "755")):
         names = tuple(str(folder) for folder in sorted(folders))
         site.host.run(Command((*argv, *names)), timeout_s=CHMOD_S)
-    site.host.run(Command(("mv", "-T", str(half), str(target))), timeout_s=CHMOD_S)
+    site.host.rename(half, target)
 
 
 def sweep(site: Site) -> int:
@@ -144,8 +143,7 @@ def sweep(site: Site) -> int:
     for name in unused:
         gone = folder / f".{name.strip('.')}"
         if name != gone.name:  # half a folder under its own name would be taken for the whole one
-            argv = ("mv", "-T", str(folder / name), str(gone))
-            site.host.run(Command(argv), timeout_s=MOVE_S)
+            site.host.rename(folder / name, gone)
         site.host.remove(gone)
     return len(unused)
 

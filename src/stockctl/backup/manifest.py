@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,11 @@ _NAME = re.compile(rf"(?P<environment>{_ENVIRONMENT})\.(?P<id>{_ID})\.(?P<rest>[
 # Of yoyo, of ours, and of Drizzle where it was before.
 _LEDGER = re.compile(r".+\.(?:_?yoyo_[a-z]+|_stockctl_[a-z]+|__drizzle_migrations)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_empty(fingerprint: Iterable[tuple[str, int]]) -> bool:
+    """Whether no table has a row, but for those in which migrations are recorded."""
+    return not any(rows and not _LEDGER.fullmatch(table) for table, rows in fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,8 @@ class Backup:
 
     @property
     def empty(self) -> bool:
-        """Whether no table has a row, but for those in which migrations are recorded."""
-        return not any(rows and not _LEDGER.fullmatch(table) for table, rows in self.fingerprint)
+        """As `is_empty`."""
+        return is_empty(self.fingerprint)
 
     @property
     def object(self) -> str:

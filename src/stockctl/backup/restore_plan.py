@@ -14,7 +14,7 @@ from stockctl.backup.extensions import bound, missing_tablespaces
 from stockctl.backup.fingerprint import Fingerprint, fingerprint
 from stockctl.backup.giver import Roles, kept_from, lost_roles
 from stockctl.backup.globals import Role, missing
-from stockctl.backup.manifest import Backup
+from stockctl.backup.manifest import Backup, is_empty
 from stockctl.backup.ownership import owners_in
 from stockctl.backup.properties import Properties, describe, exists
 from stockctl.backup.restorer import is_superuser
@@ -240,7 +240,7 @@ def _warnings(
     if absent := missing(connection, known):
         yield lost_roles((role.name for role in absent), live.owner)
     rows, owners, slots, subscribed = inside or ((), frozenset(), (), ())
-    if backup.empty and any(count for _table, count in rows):
+    if backup.empty and not is_empty(rows):
         yield "the backup holds no rows, and the database does"
     mighty = (owners - {live.owner}) & Roles.look(connection).mighty
     if mighty and not trusted:

@@ -238,6 +238,16 @@ def test_powers_are_not_given_back(bench: Any, empty: Database) -> None:
         bench.run(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP ROLE {name}")
 
 
+def test_a_backup_without_rows_is_warned_of_where_there_are_some(bench: Any) -> None:
+    """Records of migrations are no rows, neither in the backup nor in what is live."""
+    said = "the backup holds no rows, and the database does"
+    bench.run("CREATE TABLE _yoyo_log AS SELECT 1 AS id")
+    bench.create()
+    assert said not in bench.plan().warnings
+    bench.fill(1)
+    assert said in bench.plan().warnings
+
+
 def test_refused_before_anything_starts(bench: Any) -> None:
     bench.fill(1)
     backup = bench.create()

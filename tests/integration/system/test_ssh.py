@@ -222,6 +222,26 @@ def test_a_shell_that_was_killed_over_there_is_made_anew(tmp_path: Path) -> None
             host.run(Command(("true",)), timeout_s=20)  # what sshd said of it has come before
 
 
+class _Interrupted(BaseException):
+    """As Ctrl-C raises it."""
+
+
+def test_the_answer_to_an_interrupted_question_is_nobodys(host: SshHost) -> None:
+    def interrupt(*_: object) -> None:
+        raise _Interrupted
+
+    assert host.ask("echo first") == "first\n"
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(_Interrupted):
+            host.ask("echo half; sleep 1; echo late")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert host.ask("echo next") == "next\n"
+
+
 def test_an_answer_holds_whatever_a_file_holds(host: SshHost, tmp_path: Path) -> None:
     for data in (b"", b"\n", b"\n\n 0\n", bytes(range(256)) * 40, b"x" * 100_000):
         host.write(tmp_path / "file", data)
